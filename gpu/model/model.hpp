@@ -1,0 +1,50 @@
+#pragma once
+// What the engine asks of a network: a forward pass over the tokens of one step. One implementation an
+// architecture; all of them reach their weights and their activations only through the backend.
+#include "gpu/kernels/backend.hpp"
+#include "gpu/model/hyper_parameters.hpp"
+
+#include <memory>
+#include <span>
+
+namespace mayfly::gpu {
+
+/// The tokens of one step. T tokens, of which S are sampled from.
+struct step_batch {
+  std::span<token_id const> tokens;         ///< [T], inside the vocabulary
+  std::span<sequence_span const> sequences; ///< cover [0, T) in order, without gaps
+  std::span<std::uint32_t const> sampled;   ///< [S], ascending indices into tokens; may be empty
+};
+
+/// The largest step; activations are allocated once for it.
+struct model_limits {
+  std::uint32_t step_tokens = 0;  ///< T
+  std::uint32_t sampled_rows = 0; ///< S
+};
+
+class model {
+public:
+  virtual ~model() = default;
+
+  virtual hyper_parameters const& parameters() const noexcept = 0;
+  virtual std::size_t weight_bytes() const noexcept = 0;
+
+  /// Enqueues a pass: stores K and V of every token, and computes logits for the sampled ones. Returns the
+  /// device address of logits[S][vocabulary], null if S is 0; it is valid until the next pass. Precondition:
+  /// the batch is within the limits.
+  virtual float const* forward(step_batch const& batch, kv_memory& kv) = 0;
+
+  /// Enqueues the wiping of all logits written since the last call.
+  virtual void wipe_logits() = 0;
+
+  /// Enqueues the wiping of all activations written since the last call, logits included.
+  virtual void wipe_activations() = 0;
+};
+
+/// Loads the network that `file` names in general.architecture. The model keeps `file` and uses `device`,
+/// which must outlive it. Errors: unsupported (architecture, tensor type, biases), malformed (a tensor is
+/// missing or has another shape), out_of_memory.
+result<std::unique_ptr<model>> load_model(std::shared_ptr<gguf_file const> file, backend& device,
+                                          model_limits limits);
+
+} // namespace mayfly::gpu
