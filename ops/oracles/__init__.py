@@ -1,0 +1,1 @@
+"""The oracles: other people's implementations, asked the same questions as Mayfly."""

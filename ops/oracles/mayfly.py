@@ -1,0 +1,56 @@
+"""Asks Mayfly's own code through `mayfly_oracle` (see mayfly_oracle.cpp for the frames)."""
+
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy
+
+from .places import MAYFLY_ORACLE, Unavailable
+
+
+def call(arguments: list, frames: list) -> bytes:
+    """Sends length-prefixed frames to standard input and returns standard output."""
+    if not MAYFLY_ORACLE.exists():
+        raise Unavailable(f"{MAYFLY_ORACLE} is not built: cmake --build build/release --target mayfly_oracle")
+    sent = b"".join(struct.pack("<I", len(frame)) + frame for frame in frames)
+    done = subprocess.run([MAYFLY_ORACLE, *map(str, arguments)], input=sent, stdout=subprocess.PIPE)
+    if done.returncode:
+        raise Unavailable(f"mayfly_oracle {arguments[0]} ended with {done.returncode}")
+    return done.stdout
+
+
+def frames(answer: bytes) -> list:
+    """Cuts an answer into its frames."""
+    found, position = [], 0
+    while position < len(answer):
+        size = struct.unpack_from("<I", answer, position)[0]
+        found.append(answer[position + 4:position + 4 + size])
+        position += 4 + size
+    return found
+
+
+def packed(ids: list) -> bytes:
+    return numpy.asarray(ids, dtype="<u4").tobytes()
+
+
+def tokenize(model: Path, texts: list, special: bool) -> list:
+    """Token ids of each text."""
+    answer = call(["tokenize", model, "special" if special else "plain"], [text.encode() for text in texts])
+    return [numpy.frombuffer(frame, dtype="<u4").tolist() for frame in frames(answer)]
+
+
+def detokenize(model: Path, sequences: list) -> list:
+    """The bytes that each sequence of ids stands for."""
+    return frames(call(["detokenize", model], [packed(ids) for ids in sequences]))
+
+
+def logits(model: Path, sequence: list) -> numpy.ndarray:
+    """Logits after every token of the sequence: [tokens, vocabulary], float32."""
+    answer = call(["logits", model], [packed(sequence)])
+    return numpy.frombuffer(answer, dtype="<f4").reshape(len(sequence), -1)
+
+
+def render(template: str, context: str) -> list:
+    """Renders a chat template on a JSON context: [b"text" or b"error", output]."""
+    return frames(call(["render"], [template.encode(), context.encode()]))
