@@ -1,6 +1,7 @@
 #include "protocol/msgpack/writer.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <msgpack.hpp>
@@ -42,14 +43,25 @@ struct header_sink {
   }
 };
 
+template <class Bits>
+void write_real(ephemeral_bytes& out, unsigned char type, Bits bits) {
+  std::array<std::byte, 1 + sizeof bits> bytes{std::byte{type}};
+  for (std::size_t index = sizeof bits; index > 0; --index, bits >>= 8)
+    bytes[index] = std::byte{static_cast<unsigned char>(bits & 0xff)};
+  out.append(bytes);
+}
+
 } // namespace
 
 void writer::map(std::size_t entries) { packer(out_)->pack_map(length(entries)); }
 void writer::array(std::size_t elements) { packer(out_)->pack_array(length(elements)); }
 void writer::unsigned_integer(std::uint64_t value) { packer(out_)->pack_uint64(value); }
 void writer::signed_integer(std::int64_t value) { packer(out_)->pack_int64(value); }
-void writer::float32(float value) { packer(out_)->pack_float(value); }
-void writer::float64(double value) { packer(out_)->pack_double(value); }
+
+// The library packs a real number without a fraction as an integer: a field would change its type with its
+// value. So reals are written here: 0xca and 0xcb, then the IEEE bits, most significant byte first.
+void writer::float32(float value) { write_real(out_, 0xca, std::bit_cast<std::uint32_t>(value)); }
+void writer::float64(double value) { write_real(out_, 0xcb, std::bit_cast<std::uint64_t>(value)); }
 
 void writer::boolean(bool value) {
   if (value)
