@@ -1,79 +1,58 @@
 #include "protocol/base/error.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace mayfly {
+namespace {
+
+struct code_name {
+  errc code;
+  std::string_view name;
+};
+
+constexpr auto names = std::to_array<code_name>({
+    {errc::ok, "ok"},
+    {errc::invalid_request, "invalid_request"},
+    {errc::unauthorized, "unauthorized"},
+    {errc::forbidden, "forbidden"},
+    {errc::not_found, "not_found"},
+    {errc::model_not_found, "model_not_found"},
+    {errc::method_not_allowed, "method_not_allowed"},
+    {errc::request_timeout, "request_timeout"},
+    {errc::body_too_large, "body_too_large"},
+    {errc::headers_too_large, "headers_too_large"},
+    {errc::context_length_exceeded, "context_length_exceeded"},
+    {errc::rate_limited, "rate_limited"},
+    {errc::retention_refused, "retention_refused"},
+    {errc::unsupported_media_type, "unsupported_media_type"},
+    {errc::overloaded, "overloaded"},
+    {errc::no_worker, "no_worker"},
+    {errc::worker_lost, "worker_lost"},
+    {errc::deadline_exceeded, "deadline_exceeded"},
+    {errc::cancelled, "cancelled"},
+    {errc::draining, "draining"},
+    {errc::internal, "internal"},
+    {errc::unavailable, "unavailable"},
+    {errc::malformed, "malformed"},
+    {errc::unsupported, "unsupported"},
+    {errc::too_large, "too_large"},
+    {errc::truncated, "truncated"},
+    {errc::content_not_marked, "content_not_marked"},
+    {errc::version_mismatch, "version_mismatch"},
+    {errc::untrusted, "untrusted"},
+    {errc::io, "io"},
+    {errc::out_of_memory, "out_of_memory"},
+    {errc::not_permitted, "not_permitted"},
+    {errc::configuration, "configuration"},
+    {errc::backend_failed, "backend_failed"},
+});
+
+} // namespace
 
 std::string_view name_of(errc code) noexcept {
-  switch (code) {
-  case errc::ok:
-    return "ok";
-  case errc::invalid_request:
-    return "invalid_request";
-  case errc::unauthorized:
-    return "unauthorized";
-  case errc::forbidden:
-    return "forbidden";
-  case errc::not_found:
-    return "not_found";
-  case errc::model_not_found:
-    return "model_not_found";
-  case errc::method_not_allowed:
-    return "method_not_allowed";
-  case errc::request_timeout:
-    return "request_timeout";
-  case errc::body_too_large:
-    return "body_too_large";
-  case errc::headers_too_large:
-    return "headers_too_large";
-  case errc::context_length_exceeded:
-    return "context_length_exceeded";
-  case errc::rate_limited:
-    return "rate_limited";
-  case errc::retention_refused:
-    return "retention_refused";
-  case errc::unsupported_media_type:
-    return "unsupported_media_type";
-  case errc::overloaded:
-    return "overloaded";
-  case errc::no_worker:
-    return "no_worker";
-  case errc::worker_lost:
-    return "worker_lost";
-  case errc::deadline_exceeded:
-    return "deadline_exceeded";
-  case errc::cancelled:
-    return "cancelled";
-  case errc::draining:
-    return "draining";
-  case errc::internal:
-    return "internal";
-  case errc::unavailable:
-    return "unavailable";
-  case errc::malformed:
-    return "malformed";
-  case errc::unsupported:
-    return "unsupported";
-  case errc::too_large:
-    return "too_large";
-  case errc::truncated:
-    return "truncated";
-  case errc::content_not_marked:
-    return "content_not_marked";
-  case errc::version_mismatch:
-    return "version_mismatch";
-  case errc::untrusted:
-    return "untrusted";
-  case errc::io:
-    return "io";
-  case errc::out_of_memory:
-    return "out_of_memory";
-  case errc::not_permitted:
-    return "not_permitted";
-  case errc::configuration:
-    return "configuration";
-  case errc::backend_failed:
-    return "backend_failed";
-  }
-  return "unknown";
+  auto const found = std::ranges::find(names, code, &code_name::code);
+  return found == names.end() ? std::string_view("unknown") : found->name;
 }
 
 } // namespace mayfly
