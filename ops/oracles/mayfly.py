@@ -45,10 +45,11 @@ def detokenize(model: Path, sequences: list) -> list:
     return frames(call(["detokenize", model], [packed(ids) for ids in sequences]))
 
 
-def logits(model: Path, sequence: list) -> numpy.ndarray:
-    """Logits after every token of the sequence: [tokens, vocabulary], float32."""
-    answer = call(["logits", model], [packed(sequence)])
-    return numpy.frombuffer(answer, dtype="<f4").reshape(len(sequence), -1)
+def logits(model: Path, sequences: list) -> list:
+    """Logits after every token of each sequence: [tokens, vocabulary], float32."""
+    answers = frames(call(["logits", model], [packed(sequence) for sequence in sequences]))
+    return [numpy.frombuffer(answer, dtype="<f4").reshape(len(sequence), -1)
+            for answer, sequence in zip(answers, sequences)]
 
 
 def render(template: str, context: str) -> list:

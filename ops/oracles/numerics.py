@@ -120,7 +120,8 @@ def compare() -> list:
 def agreement(model: Path, sequences: list) -> tuple:
     """One model's row. Floats: the top 20 within 1e-3. Quantised: mean KL and best token."""
     network = reference(model)
-    pairs = [(expected(network, sequence), log_probabilities(mayfly.logits(model, sequence))) for sequence in sequences]
+    pairs = [(expected(network, sequence), log_probabilities(answer))
+             for sequence, answer in zip(sequences, mayfly.logits(model, sequences))]
     found = difference(pairs)
     floats = any(model.stem.endswith(kind.lower()) for kind in FLOAT_TYPES)
     good = found.worst_top <= 1e-3 if floats else found.mean_kl <= 2e-3 and found.same_best >= 0.99

@@ -1,6 +1,7 @@
 """The tokeniser oracle: Hugging Face's `tokenizers`, id for id."""
 
 import json
+from pathlib import Path
 
 from . import mayfly
 from .corpus import Corpus, source_texts
@@ -8,6 +9,7 @@ from .golden import write_lines
 from .places import GOLDEN, default_model, llama_cpp
 from .vocabularies import Vocabulary, obtained, shipped
 
+PUBLISHED = ("gpt-2", "llama-bpe", "qwen2", "starcoder", "refact", "deepseek-llm", "deepseek-coder", "falcon", "command-r")
 GOLDEN_TEXTS, LIVE_TEXTS, LIVE_SOURCE_BYTES = 500, 30_000, 4_000_000
 
 
@@ -25,25 +27,41 @@ def write() -> None:
     for vocabulary in shipped():
         lines = [line(vocabulary, text, ids, special) for special in (False, True)
                  for text, ids in zip(texts, vocabulary.ids(texts, special))
-                 if not special or "<|" in text]
+                 if not special or "<|" in text or "</s>" in text]
         write_lines(GOLDEN / "tokens" / f"{vocabulary.name}.jsonl", lines)
 
 
 def line(vocabulary: Vocabulary, text: str, ids: list, special: bool) -> dict:
-    """One golden line; `decoded` only where normalising changed the text."""
+    """One golden line; `decoded` only where it is not the text."""
     record = {"text": text, "ids": ids}
     if special:
         record["special"] = True
-    if vocabulary.normalised(text) != text:
-        record["decoded"] = vocabulary.normalised(text)
+    if vocabulary.speakable(text) != text:
+        record["decoded"] = vocabulary.speakable(text)
     return record
 
 
 def compare() -> list:
     """Live comparison on the large corpus. Returns (name, figures, good) per vocabulary."""
     texts = live_texts()
-    return [row for vocabulary in shipped() + obtained(default_model())
-            for row in (agreement(vocabulary, texts, False), agreement(vocabulary, texts, True))]
+    rows = [agreement(vocabulary, texts, special) for vocabulary in shipped() + obtained(default_model())
+            for special in (False, True)]
+    return rows + [published_agreement(file) for file in published()]
+
+
+def published() -> list:
+    """llama.cpp's vocabularies for which its tree states the expected tokens, of the kinds that Mayfly reads."""
+    folder = llama_cpp("--source") / "source" / "models"
+    return [folder / f"ggml-vocab-{name}.gguf" for name in PUBLISHED]
+
+
+def published_agreement(file: Path) -> tuple:
+    """The texts and ids that stand beside a vocabulary in llama.cpp's tree."""
+    texts = file.with_suffix(".gguf.inp").read_bytes().decode().split("\n__ggml_vocab_test__\n")
+    answers = file.with_suffix(".gguf.out").read_text().splitlines()
+    expected = [[int(number) for number in answer.split()] for answer in answers]
+    wrong = sum(ids != ours for ids, ours in zip(expected, mayfly.tokenize(file, texts[:len(expected)], False)))
+    return f"{file.stem}, llama.cpp's own list", f"{len(expected)} texts: {wrong} differ", not wrong
 
 
 def agreement(vocabulary: Vocabulary, texts: list, special: bool) -> tuple:
@@ -52,7 +70,7 @@ def agreement(vocabulary: Vocabulary, texts: list, special: bool) -> tuple:
     ours = mayfly.tokenize(vocabulary.file, texts, special)
     wrong = [index for index, ids in enumerate(expected) if ids != ours[index]]
     decoded = mayfly.detokenize(vocabulary.file, expected)
-    torn = [index for index, text in enumerate(texts) if decoded[index] != vocabulary.normalised(text).encode()]
+    torn = [index for index, text in enumerate(texts) if decoded[index] != vocabulary.speakable(text).encode()]
     for index in wrong[:3]:
         print("   differs:", json.dumps(texts[index])[:200])
     for index in torn[:3]:

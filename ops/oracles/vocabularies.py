@@ -11,9 +11,17 @@ from .places import MODELS, TOKENIZER_PACKAGES, WORK, tokenizer_folder
 
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 CONTROL, NORMAL = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
+MISSING = "\u011d"  # byte 0x1D in GPT-2's alphabet
 SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|DIGITS| ?[^\s\p{L}\p{N}]+[\r\n]*"
          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 PACKAGE_PRE = {"gpt2": "gpt-2", "llama3": "llama-bpe", "llama3_1": "llama-bpe", "qwen2_5": "qwen2", "qwen3": "qwen2"}
+
+
+def bytes_to_characters() -> dict:
+    """GPT-2's alphabet: printable bytes stand for themselves, the others follow from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {byte: chr(byte) for byte in printable} | {byte: chr(256 + index) for index, byte in enumerate(others)}
 
 
 def byte_level(regex: bool) -> dict:
@@ -42,14 +50,18 @@ class Vocabulary:
         self.name, self.file = name, file
         self.special = Tokenizer.from_str(json.dumps(definition))
         self.plain = Tokenizer.from_str(json.dumps({**definition, "added_tokens": []}))
+        alphabet = bytes_to_characters()
+        self.missing = [chr(byte) for byte in range(128) if alphabet[byte] not in definition["model"]["vocab"]]
 
     def ids(self, texts: list, special: bool = False) -> list:
         """Token ids per text; special tokens match everywhere, or nowhere."""
         tokenizer = self.special if special else self.plain
         return [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
 
-    def normalised(self, text: str) -> str:
-        return self.plain.normalizer.normalize_str(text) if self.plain.normalizer else text
+    def speakable(self, text: str) -> str:
+        """The text as its tokens can say it: normalised, without bytes that the vocabulary lacks."""
+        text = self.plain.normalizer.normalize_str(text) if self.plain.normalizer else text
+        return "".join(character for character in text if character not in self.missing)
 
 
 def definition(pre: str, tokens: list, merges: list, specials: dict) -> dict:
@@ -85,6 +97,7 @@ def write_gguf(file: Path, pre: str, tokens: list, merges: list, types: list) ->
     if control:
         writer.add_bos_token_id(control[0])
         writer.add_eos_token_id(control[-1])
+        writer.add_unk_token_id(control[0])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
@@ -113,8 +126,14 @@ def boundary_files() -> list:
         tokens, merges = train_boundary_vocabulary()
         types = [NORMAL] * len(tokens) + [CONTROL] * len(SPECIALS)
         for file, pre in zip(files, PRE_TOKENIZERS):
-            write_gguf(file, pre, tokens + list(SPECIALS), merges, types)
+            known, merged = without_byte(tokens, merges) if pre == "smollm" else (tokens, merges)
+            write_gguf(file, pre, known + list(SPECIALS), merged, types)
     return files
+
+
+def without_byte(tokens: list, merges: list) -> tuple:
+    """Some vocabularies lack bytes, SmolLM's 21 of them; this one lacks 0x1D. What it cannot say is left out."""
+    return ["[unused]" if token == MISSING else token for token in tokens], [pair for pair in merges if MISSING not in pair]
 
 
 def train_boundary_vocabulary() -> tuple:
