@@ -1,6 +1,7 @@
 #pragma once
 // Values for every message kind, made from a seed over the field lists alone: a new message or field is
-// covered as soon as the catalogue knows it.
+// covered as soon as the catalogue knows it. The golden vectors rest on the order of draws here: a change
+// makes other samples, and so needs them written anew though the protocol is the same.
 #include "protocol/messages/catalogue.hpp"
 #include "protocol/messages/enumerators.hpp"
 #include "protocol/messages/visit.hpp"
