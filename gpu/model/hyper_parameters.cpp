@@ -21,7 +21,10 @@ public:
       : file_(file), prefix_(std::string(architecture) + ".") {}
 
   std::uint32_t count(std::string_view name, std::uint64_t largest, std::optional<std::uint32_t> fallback) {
-    auto const value = file_.integer(prefix_ + std::string(name));
+    auto const key = prefix_ + std::string(name);
+    auto const value = file_.integer(key);
+    bool const varies = !file_.integers(key).empty(); // an array: a number for each layer
+    if (varies) fail(errc::unsupported, "layers that differ in a count of the network");
     if (!value && fallback) return *fallback;
     if (!value)
       fail(errc::malformed, "a count of the network is missing from the model's metadata");
@@ -29,7 +32,7 @@ public:
       fail(errc::malformed, "a count of the network is out of range");
     else
       return static_cast<std::uint32_t>(*value);
-    return 1;
+    return 1; // something to go on with: the failure is kept
   }
 
   double real(std::string_view name, double fallback) {
