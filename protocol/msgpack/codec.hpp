@@ -65,6 +65,7 @@ void write_message(writer& to, M const& value);
 
 template <class T>
 void write_number(writer& to, T value) {
+  static_assert(std::integral<T>, "no field of a message may be of this type");
   if constexpr (std::is_signed_v<T>)
     to.signed_integer(value);
   else
