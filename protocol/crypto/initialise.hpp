@@ -3,8 +3,8 @@
 
 namespace mayfly::crypto {
 
-/// Readies libsodium (chooses its fastest implementations, opens its randomness). Thread-safe, cheap when
-/// done before; every function of this folder that needs it calls it, main calls it first to fail early.
+/// Readies libsodium: chooses its fastest implementations and opens its source of randomness. Thread-safe,
+/// cheap when done before. main calls it before anything of this folder, so as to fail early.
 /// Errors: internal (libsodium cannot start).
 result<void> initialise() noexcept;
 
