@@ -4,7 +4,6 @@
 
 #include <cstring>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 namespace mayfly::gpu::testing {
@@ -42,8 +41,7 @@ public:
     if (rows != 0) put(infos_, rows);
     put(infos_, std::uint32_t{0});
     put(infos_, std::uint64_t{data_.size()});
-    auto const* const bytes = reinterpret_cast<std::byte const*>(floats.data());
-    data_.insert(data_.end(), bytes, bytes + floats.size() * sizeof(float));
+    append(data_, floats.data(), floats.size() * sizeof(float));
     pad(data_);
     ++tensor_count_;
     return *this;
@@ -74,13 +72,16 @@ private:
   }
   template <class T>
   static void put(std::vector<std::byte>& to, T value) {
-    auto const* const bytes = reinterpret_cast<std::byte const*>(&value);
-    to.insert(to.end(), bytes, bytes + sizeof value);
+    append(to, &value, sizeof value);
   }
   static void put_string(std::vector<std::byte>& to, std::string_view text) {
     put(to, std::uint64_t{text.size()});
-    auto const* const bytes = reinterpret_cast<std::byte const*>(text.data());
-    to.insert(to.end(), bytes, bytes + text.size());
+    append(to, text.data(), text.size());
+  }
+  static void append(std::vector<std::byte>& to, void const* from, std::size_t size) {
+    auto const before = to.size();
+    to.resize(before + size);
+    std::memcpy(to.data() + before, from, size);
   }
   static void pad(std::vector<std::byte>& to) { to.resize((to.size() + 31) / 32 * 32); }
 

@@ -60,8 +60,7 @@ public:
         .integer("llama.attention.key_length", count(shape_.head_dim))
         .integer("llama.attention.value_length", count(shape_.head_dim))
         .integer("llama.context_length", 64);
-    for (auto const& [name, tensor] : tensors_)
-      built.tensor(name, tensor.rows, tensor.columns, tensor.floats);
+    for (auto const& [name, made] : tensors_) built.tensor(name, made.rows, made.columns, made.floats);
     return built;
   }
 
