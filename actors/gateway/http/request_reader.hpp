@@ -1,0 +1,67 @@
+#pragma once
+// Requests off a connection, one after the other: the head under strict rules, then the body into memory that
+// wipes itself. The one place of the project that includes Beast.
+#include "actors/gateway/http/connection.hpp"
+#include "actors/gateway/http/routes.hpp"
+#include "protocol/base/ephemeral.hpp"
+
+#include <memory>
+
+namespace mayfly::actors::http {
+
+struct reading_limits {
+  std::size_t head_bytes = 16 * 1024;
+  std::size_t body_bytes = std::size_t{4} << 20;
+  duration idle{std::chrono::seconds(60)};       ///< for a request's first byte
+  duration head{std::chrono::seconds(10)};       ///< from its first byte to the end of its head
+  duration body{std::chrono::seconds(30)};       ///< from there to the end of its body
+  duration write{std::chrono::seconds(30)};      ///< the peer may take nothing for this long
+  duration linger{std::chrono::seconds(2)};      ///< at the end: see `connection::finish`
+  duration acknowledge{std::chrono::seconds(5)}; ///< for the peer's TCP to take the last byte
+};
+
+/// Views into a request's head: valid until `forget`.
+struct request_facts {
+  method asked = method::other;
+  std::string_view target; ///< origin form
+  bool modern = false;     ///< HTTP/1.1
+  bool keep_alive = false;
+  bool has_body = false;
+  bool expects_continue = false;
+};
+
+class request_reader {
+public:
+  request_reader(connection& from, reading_limits const& limits);
+  ~request_reader();
+
+  /// Reads the next head. Errors: cancelled (the peer left, or was idle for too long: no answer is due),
+  /// request_timeout, headers_too_large, body_too_large (announced), invalid_request.
+  asio::awaitable<result<request_facts>> read_head();
+  /// Reads the body, whole. Errors: as above.
+  asio::awaitable<result<void>> read_body();
+
+  /// A field's value, or nothing. Of a repeated field the first.
+  std::string_view field(std::string_view name) const;
+  /// True if the field stands there more than once.
+  bool repeated(std::string_view name) const;
+  ephemeral_text& body();
+  /// Bytes that belong to a later request are here already.
+  bool has_pipelined() const noexcept;
+
+  /// Wipes the request. What was pipelined after it stays.
+  void forget();
+
+private:
+  struct parser_state;
+  asio::awaitable<result<void>> fill_head();
+  result<request_facts> parse_head(std::size_t size);
+  result<void> put_body();
+
+  connection& from_;
+  reading_limits const& limits_;
+  ephemeral_buffer<char> received_; ///< not parsed yet
+  std::unique_ptr<parser_state> parser_;
+};
+
+} // namespace mayfly::actors::http
