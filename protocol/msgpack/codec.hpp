@@ -132,6 +132,27 @@ std::size_t entries_of(M const& value) {
   return entries;
 }
 
+/// Room for what stands beside the content in most messages.
+inline constexpr std::size_t usual_metadata_bytes = 240;
+
+/// Bytes of content in a value, however deep: with it known, a buffer grows once and leaves no places to
+/// wipe.
+template <class T>
+std::size_t content_bytes(T const& value) {
+  std::size_t bytes = 0;
+  if constexpr (is_ephemeral_v<T>)
+    bytes = value.size_bytes();
+  else if constexpr (!messages::holds_content<T>())
+    bytes = 0;
+  else if constexpr (is_optional<T>)
+    bytes = value ? content_bytes(*value) : 0;
+  else if constexpr (is_vector<T>)
+    for (auto const& element : value) bytes += content_bytes(element);
+  else
+    messages::for_each_field(value, [&](auto const&, auto const& member) { bytes += content_bytes(member); });
+  return bytes;
+}
+
 template <message M>
 void write_message(writer& to, M const& value) {
   to.map(entries_of(value));
@@ -254,6 +275,7 @@ void read_message(reader& from, M& value) {
 /// Appends the message's encoding to `out`. Throws std::bad_alloc where memory ends.
 template <message M>
 void encode(M const& value, ephemeral_bytes& out) {
+  out.reserve(out.size() + detail::content_bytes(value) + detail::usual_metadata_bytes);
   writer to(out);
   detail::write_message(to, value);
 }

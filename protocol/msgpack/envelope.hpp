@@ -67,6 +67,7 @@ ephemeral_bytes encode_envelope(route const& way, M const& value) {
   using entry = messages::kind_of<M>;
   auto const header = detail::header_of(way, entry::number, entry::retention);
   ephemeral_bytes frame;
+  frame.reserve(detail::content_bytes(value) + 2 * detail::usual_metadata_bytes);
   writer to(frame);
   to.map(detail::entries_of(header) + 1);
   detail::write_fields(to, header);
