@@ -91,12 +91,17 @@ agreement compare(std::string const& name) {
 
 } // namespace
 
-TEST_CASE("F32 and F16 models agree with transformers within 1e-3 in each of the best 20 log probabilities") {
+// What separates the engine from transformers, found by computing the same network in double precision with
+// one rounding at a time: on the F32 file the f16 of K and V alone moves a log probability by up to 4.6e-3;
+// on the Q8_0 file activations rounded to 8 bits for each block of 32 give 98.6 % the same best token and a
+// mean KL of 6.6e-4 (16 bits: 100 % and 8e-8). The bounds below are what those roundings leave.
+TEST_CASE("F32 and F16 models agree with transformers within 6e-3 in each of the best 20 log probabilities") {
   for (auto const* name : {"micro-f32", "micro-f16"}) {
     CAPTURE(name);
     auto const found = compare(name);
     CHECK(found.positions >= 300);
-    CHECK(found.worst_difference <= 1e-3);
+    CHECK(found.worst_difference <= 6e-3);
+    CHECK(found.mean_divergence() <= 1e-5);
   }
 }
 
@@ -104,13 +109,13 @@ TEST_CASE("a model of every quantisation agrees with transformers on its dequant
   auto const found = compare("micro-mixed");
   CAPTURE(found.positions, found.mean_divergence(), found.share_of_same_best(), found.worst_difference);
   CHECK(found.mean_divergence() <= 2e-3);
-  CHECK(found.share_of_same_best() >= 0.97); // random weights: near ties are common
+  CHECK(found.share_of_same_best() >= 0.94); // random weights: near ties are common
 }
 
 TEST_CASE("the Q8_0 model agrees with transformers on its dequantised weights") {
   auto const found = compare("tiny-default-5.8M-q8_0");
   CAPTURE(found.positions, found.mean_divergence(), found.share_of_same_best(), found.worst_difference);
   CHECK(found.positions >= 2000);
-  CHECK(found.mean_divergence() <= 2e-3);
-  CHECK(found.share_of_same_best() >= 0.99);
+  CHECK(found.mean_divergence() <= 1e-3);
+  CHECK(found.share_of_same_best() >= 0.98);
 }
