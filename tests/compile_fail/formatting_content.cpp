@@ -1,6 +1,5 @@
 // fmt, and spdlog with it, has no formatter for content.
 // expect: (formattable|formatter|format)
-#define FMT_HEADER_ONLY
 #include "protocol/base/ephemeral.hpp"
 
 #include <fmt/format.h>

@@ -1,5 +1,7 @@
 // The log takes no content.
 // expect: (formattable|formatter|format)
+#define SPDLOG_COMPILED_LIB
+#define SPDLOG_FMT_EXTERNAL
 #include "protocol/base/ephemeral.hpp"
 
 #include <spdlog/spdlog.h>
