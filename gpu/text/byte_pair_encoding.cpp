@@ -14,8 +14,7 @@ constexpr std::size_t short_bytes = 32;
 } // namespace
 
 token_id byte_pair_merger::token_of(char byte) const noexcept {
-  auto const token = tokens_.byte_token(static_cast<unsigned char>(byte));
-  return token == no_token ? unknown_ : token;
+  return tokens_.byte_token(static_cast<unsigned char>(byte));
 }
 
 void byte_pair_merger::merge(std::string_view piece, ephemeral_tokens& out) {

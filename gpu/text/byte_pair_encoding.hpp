@@ -7,11 +7,10 @@ namespace mayfly::gpu {
 /// leftmost first, until none can. Scratch is kept between pieces and wiped with the object.
 class byte_pair_merger {
 public:
-  /// `unknown` stands for bytes that the vocabulary lacks; `no_token` drops them.
-  byte_pair_merger(vocabulary const& tokens, token_id unknown) noexcept
-      : tokens_(tokens), unknown_(unknown) {}
+  explicit byte_pair_merger(vocabulary const& tokens) noexcept : tokens_(tokens) {}
 
-  /// Appends the tokens of one piece. Takes O(n log n) for n bytes.
+  /// Appends the tokens of one piece; bytes that the vocabulary lacks are left out. Takes O(n log n) for n
+  /// bytes.
   void merge(std::string_view piece, ephemeral_tokens& out);
 
 private:
@@ -37,7 +36,6 @@ private:
   token_id token_of(char byte) const noexcept;
 
   vocabulary const& tokens_;
-  token_id unknown_;
   ephemeral_buffer<symbol> symbols_;
   ephemeral_buffer<candidate> heap_;
   std::size_t heap_size_ = 0;

@@ -36,7 +36,7 @@ void detokenizer::take_bytes(ephemeral_text& out, bool last) {
     take_text(replacement);
     rest.remove_prefix(broken.bytes);
   }
-  bytes_.drop_front(stopped_ ? bytes_.size() : bytes_.size() - rest.size());
+  if (!bytes_.empty()) bytes_.drop_front(stopped_ ? bytes_.size() : bytes_.size() - rest.size());
   release(out, stopped_ ? 0 : stops_.undecided());
 }
 
@@ -53,6 +53,7 @@ void detokenizer::take_text(std::string_view text) {
 
 void detokenizer::release(ephemeral_text& out, std::size_t kept) {
   auto const count = held_.size() - kept;
+  if (count == 0) return;
   out.append(held_.reveal().substr(0, count));
   held_.drop_front(count);
 }

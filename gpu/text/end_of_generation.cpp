@@ -17,7 +17,13 @@ constexpr std::string_view end_names[] = {
 
 constexpr std::string_view harmony_names[] = {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"};
 
-/// Removes `name` from the ends if it is there; true if it was.
+/// Files made by old converters have these as normal tokens. Names of another shape are ordinary text then:
+/// "</s>" is a token of Qwen's for HTML.
+bool is_unmistakable(std::string_view name) noexcept {
+  return name.starts_with("<|") || name.starts_with("<｜");
+}
+
+/// True if `token` was among the ends.
 bool remove_end(std::vector<token_id>& ends, token_id token) { return std::erase(ends, token) > 0; }
 
 } // namespace
@@ -27,7 +33,7 @@ std::vector<token_id> find_end_of_generation(vocabulary& tokens, vocabulary_sour
   auto const has = [&](std::string_view name) { return tokens.spelled(name) != no_token; };
   for (auto const name : end_names) {
     auto const token = tokens.spelled(name);
-    if (token == no_token) continue;
+    if (token == no_token || (tokens.type(token) == token_type::normal && !is_unmistakable(name))) continue;
     tokens.mark_control(token);
     ends.push_back(token);
   }

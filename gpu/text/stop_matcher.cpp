@@ -37,7 +37,7 @@ std::size_t stop_matcher::take(char byte) noexcept {
 
 std::size_t stop_matcher::undecided() const noexcept {
   std::size_t longest = 0;
-  for (auto const& stop : stops_) longest = std::max(longest, stop.matched);
+  for (auto const& looked_for : stops_) longest = std::max(longest, looked_for.matched);
   return longest;
 }
 

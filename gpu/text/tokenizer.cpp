@@ -25,7 +25,7 @@ result<std::shared_ptr<tokenizer const>> tokenizer::make(vocabulary_source const
 
 tokenizer::tokenizer(vocabulary_source const& source, vocabulary tokens, pre_tokenizer pieces)
     : tokens_(std::move(tokens)), ends_(find_end_of_generation(tokens_, source)), added_(tokens_),
-      pieces_(std::move(pieces)), unknown_(source.unk.value_or(no_token)), bos_(source.bos), eos_(source.eos),
+      pieces_(std::move(pieces)), bos_(source.bos), eos_(source.eos),
       adds_bos_(source.bos && source.add_bos.value_or(pieces_.traits().add_bos)),
       nfc_(source.normalizer == text_normalizer::as_pre_tokenizer
                ? pieces_.traits().nfc
@@ -38,7 +38,7 @@ ephemeral_tokens tokenizer::encode(template_output const& prompt) const {
 }
 
 ephemeral_tokens tokenizer::encode_parts(std::string_view text, std::span<text_span const> own) const {
-  workspace work{byte_pair_merger(tokens_, unknown_), {}, {}};
+  workspace work{byte_pair_merger(tokens_), {}, {}};
   work.out.reserve(text.size() / 3 + 8);
   std::size_t done = 0;
   while (auto const match = added_.find(text, done, own)) {

@@ -53,7 +53,6 @@ private:
   std::vector<token_id> ends_;
   added_tokens added_;
   pre_tokenizer pieces_;
-  token_id unknown_ = no_token;
   std::optional<token_id> bos_, eos_;
   bool adds_bos_ = false;
   bool nfc_ = false;
