@@ -19,9 +19,12 @@ struct subscribe {
   caf::actor subscriber;
 };
 
+enum class link_direction : std::uint8_t { dialled, accepted };
+
 /// A link came up: hello exchanged, key accepted.
 struct link_up {
   peer_ref peer;
+  link_direction direction = link_direction::dialled;
 };
 
 /// A link is gone: closed, silent for a second, or refused.

@@ -17,8 +17,7 @@ class parcel {
 public:
   template <message M>
   explicit parcel(M message)
-      : kind_(messages::kind_of<M>::number), message_(std::make_shared<M const>(std::move(message))),
-        encode_(&encode_as<M>) {}
+      : kind_(messages::kind_of<M>::number), message_(std::make_shared<M const>(std::move(message))) {}
 
   std::uint16_t kind() const noexcept { return kind_; }
 
@@ -28,30 +27,26 @@ public:
     return std::static_pointer_cast<M const>(message_);
   }
 
-  /// Appends the envelope of `sender` to `receiver` to `out`.
-  void encode(node_id sender, node_id receiver, ephemeral_bytes& out) const {
-    encode_(message_.get(), sender, receiver, out);
-  }
+  /// The whole envelope from `sender` to `receiver`. Throws std::bad_alloc where memory ends. Defined in
+  /// cluster/transport/parcel_encoding.cpp for every kind of the catalogue: this header needs no codec.
+  ephemeral_bytes encode(node_id sender, node_id receiver) const;
 
 private:
-  using encoder = void (*)(void const*, node_id, node_id, ephemeral_bytes&);
-  /// Defined in cluster/transport/parcel_encoding.hpp, so that this header does not need the codec.
-  template <message M>
-  static void encode_as(void const* message, node_id sender, node_id receiver, ephemeral_bytes& out);
-
   std::uint16_t kind_;
   std::shared_ptr<void const> message_;
-  encoder encode_;
 };
 
 /// A node of the cluster that can be spoken to: the own process, or one behind a link. Thread-safe.
 class peer {
 public:
-  peer(node_id node, messages::role_set roles) noexcept : node_(node), roles_(roles) {}
+  peer(node_id node, messages::role_set roles, messages::bytes32 const& public_key = {}) noexcept
+      : node_(node), roles_(roles), public_key_(public_key) {}
   virtual ~peer() = default;
 
   node_id node() const noexcept { return node_; }
   messages::role_set roles() const noexcept { return roles_; }
+  /// The CURVE key that it proved to hold; the own one for the own process.
+  messages::bytes32 const& public_key() const noexcept { return public_key_; }
 
   /// Queues a message; never blocks. What a lost link had not sent is dropped and wiped: `peer_left` tells.
   template <message M>
@@ -63,6 +58,7 @@ public:
 private:
   node_id node_;
   messages::role_set roles_;
+  messages::bytes32 public_key_;
 };
 
 using peer_ref = std::shared_ptr<peer const>;

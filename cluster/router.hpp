@@ -9,6 +9,10 @@
 #include <unordered_map>
 #include <vector>
 
+namespace mayfly::wire {
+struct envelope_view;
+} // namespace mayfly::wire
+
 namespace mayfly::cluster {
 
 /// A table from message kind to the local actors that take it. Filled before the node starts, constant after:
@@ -18,9 +22,7 @@ public:
   /// Messages of kind M go to `actor` as received<M>. Several actors may take one kind.
   template <message M, class Handle>
   void route(Handle actor) {
-    auto& line = lines_[messages::kind_of<M>::number];
-    line.decode = &decode_as<M>;
-    line.takers.push_back([actor](peer_ref const& from, parcel const& arrived) {
+    takers_[messages::kind_of<M>::number].push_back([actor](peer_ref const& from, parcel const& arrived) {
       caf::anon_send(actor, received<M>{from, arrived.as<M>()});
     });
   }
@@ -31,17 +33,13 @@ public:
   /// From a link: one whole envelope. Errors: malformed and its kin (drop the link), unsupported (an unknown
   /// kind, or one that no role here takes: ignore it), content_not_marked, version_mismatch.
   result<void> deliver(peer_ref const& from, std::span<std::byte const> envelope) const;
+  /// The same for one that was opened already.
+  result<void> deliver(peer_ref const& from, wire::envelope_view const& opened) const;
 
 private:
-  struct line {
-    result<parcel> (*decode)(std::span<std::byte const> payload) = nullptr;
-    std::vector<std::function<void(peer_ref const&, parcel const&)>> takers;
-  };
-  /// Defined in cluster/transport/parcel_encoding.hpp.
-  template <message M>
-  static result<parcel> decode_as(std::span<std::byte const> payload);
+  using taker = std::function<void(peer_ref const&, parcel const&)>;
 
-  std::unordered_map<std::uint16_t, line> lines_;
+  std::unordered_map<std::uint16_t, std::vector<taker>> takers_;
 };
 
 } // namespace mayfly::cluster
