@@ -1,0 +1,102 @@
+#include "actors/worker/engine_thread.hpp"
+
+#include <exception>
+
+namespace mayfly::actors {
+
+engine_thread::engine_thread(worker_model model, node_id self, retention_outbox& outbox,
+                             std::shared_ptr<engine_pulse> pulse)
+    : runner_(std::move(model), self, outbox), pulse_(std::move(pulse)), load_(runner_.load()),
+      thread_([this] { loop(); }) {}
+
+engine_thread::~engine_thread() {
+  {
+    std::lock_guard const lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void engine_thread::post(engine_command command) {
+  {
+    std::lock_guard const lock(mutex_);
+    commands_.push_back(std::move(command));
+  }
+  wake_.notify_one();
+}
+
+messages::model_load engine_thread::load() const {
+  std::lock_guard const lock(mutex_);
+  return load_;
+}
+
+void engine_thread::loop() {
+  std::vector<engine_command> commands;
+  while (take_commands(commands)) {
+    pulse_->busy_since = boot_clock::now().time_since_epoch().count();
+    turn(commands);
+    pulse_->turns.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+bool engine_thread::take_commands(std::vector<engine_command>& commands) {
+  std::unique_lock lock(mutex_);
+  bool const idle = commands_.empty() && !runner_.has_work();
+  if (idle && dirty_ && !stopping_) { // nothing of what ran stays in scratch or on this stack while it waits
+    lock.unlock();
+    runner_.scrub();
+    wipe_stack();
+    dirty_ = false;
+    lock.lock();
+  }
+  if (commands_.empty() && !runner_.has_work()) {
+    pulse_->busy_since = 0;
+    wake_.wait(lock, [&] { return stopping_ || !commands_.empty(); });
+  }
+  commands.swap(commands_);
+  return !stopping_;
+}
+
+void engine_thread::turn(std::vector<engine_command>& commands) {
+  auto const now = boot_clock::now();
+  try {
+    for (auto& command : commands) run(command);
+    commands.clear();
+    if (runner_.has_work()) {
+      dirty_ = true;
+      runner_.step(boot_clock::now());
+    }
+  } catch (std::exception const&) { // memory ran out: what runs ends, wiped, and the thread lives on
+    commands.clear();
+    runner_.fail_all(errc::out_of_memory, now);
+  }
+  auto load = runner_.load();
+  std::lock_guard const lock(mutex_);
+  load_ = std::move(load);
+}
+
+void engine_thread::run(engine_command& command) {
+  auto const now = boot_clock::now();
+  if (auto* infer = std::get_if<infer_command>(&command)) {
+    dirty_ = true;
+    auto const id = infer->request->request;
+    auto const choice = infer->request->choice;
+    auto const from = infer->from;
+    try {
+      runner_.infer(from, std::move(infer->request), now);
+    } catch (std::exception const&) {
+      from->send(messages::admission{id, choice, static_cast<std::uint16_t>(errc::overloaded), 0, 0});
+    }
+  } else if (auto const* credit = std::get_if<messages::credit>(&command)) {
+    runner_.credit(*credit);
+  } else if (auto const* cancel = std::get_if<cancel_command>(&command)) {
+    runner_.cancel(cancel->request, cancel->report, now);
+  } else if (auto const* lost = std::get_if<gateway_lost_command>(&command)) {
+    runner_.gateway_lost(lost->gateway, now);
+  } else {
+    runner_.tick(now);
+  }
+}
+
+} // namespace mayfly::actors

@@ -1,0 +1,60 @@
+#pragma once
+// The thread that owns a model: commands in, engine steps as long as there is work.
+#include "actors/worker/model_runner.hpp"
+#include "actors/worker/worker_watch.hpp"
+
+#include <condition_variable>
+#include <thread>
+#include <variant>
+
+namespace mayfly::actors {
+
+struct infer_command {
+  cluster::peer_ref from;
+  std::shared_ptr<messages::infer const> request;
+};
+struct cancel_command {
+  request_id request;
+  wipe_report report;
+};
+struct gateway_lost_command {
+  node_id gateway;
+};
+struct tick_command {};
+using engine_command =
+    std::variant<infer_command, messages::credit, cancel_command, gateway_lost_command, tick_command>;
+
+/// Commands are taken between steps, in the order of their posting: a cancel waits one step at most.
+/// Destruction ends the thread and wipes what ran, without reports: the node's links are closing.
+class engine_thread {
+public:
+  engine_thread(worker_model model, node_id self, retention_outbox& outbox,
+                std::shared_ptr<engine_pulse> pulse);
+  ~engine_thread();
+  engine_thread(engine_thread const&) = delete;
+  engine_thread& operator=(engine_thread const&) = delete;
+
+  /// Thread-safe; never waits for a step.
+  void post(engine_command command);
+  /// As of the last turn. Thread-safe.
+  messages::model_load load() const;
+
+private:
+  void loop();
+  /// Waits for commands unless there is work; false: the end.
+  bool take_commands(std::vector<engine_command>& commands);
+  void turn(std::vector<engine_command>& commands);
+  void run(engine_command& command);
+
+  model_runner runner_;
+  std::shared_ptr<engine_pulse> pulse_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<engine_command> commands_;
+  bool stopping_ = false;
+  messages::model_load load_;
+  bool dirty_ = false; ///< ran since the last scrub; the thread's own
+  std::thread thread_;
+};
+
+} // namespace mayfly::actors

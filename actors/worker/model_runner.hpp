@@ -1,0 +1,111 @@
+#pragma once
+// One model of a worker: takes requests, drives the engine, turns tokens into text, wipes and reports. Driven
+// by one thread (engine_thread.hpp), and by tests without any.
+//
+// Credit: a choice may send as many chunks as the gateway granted. A token makes at most one chunk, so the
+// engine gets the same number of tokens; a token whose text is held back gives its credit back to the engine.
+// So a slow client stops its own sequence, and nothing piles up.
+#include "actors/retention/retention_outbox.hpp"
+#include "actors/worker/model_language.hpp"
+#include "gpu/engine.hpp"
+#include "protocol/base/clock.hpp"
+
+#include <deque>
+#include <unordered_map>
+
+namespace mayfly::actors {
+
+struct worker_model {
+  name model;
+  std::unique_ptr<gpu::engine> engine;
+  std::shared_ptr<model_language const> language;
+  std::uint32_t max_running = 64; ///< the engine's max_sequences and max_queued, for the reports
+  std::uint32_t max_waiting = 256;
+};
+
+/// Whom a cancelled choice's wipe is reported to.
+enum class wipe_report : std::uint8_t {
+  gateway = 0,   ///< `finished`; the gateway passes it on
+  retention = 1, ///< the gateway is gone
+  both = 2,      ///< retention asked itself (lease_forced), and may hear from a gateway that is stuck
+};
+
+class model_runner {
+public:
+  /// `outbox` outlives the runner.
+  model_runner(worker_model model, node_id self, retention_outbox& outbox);
+
+  /// Answers `admission`. The content is given up before the answer of a refusal.
+  void infer(cluster::peer_ref const& from, std::shared_ptr<messages::infer const> request, deadline now);
+  void credit(messages::credit const& credit);
+  /// Ends and wipes every choice of the request. Unknown ones are passed over.
+  void cancel(request_id request, wipe_report report, deadline now);
+  /// Ends and wipes what a gateway that is gone asked for; reports that, and what it may not have heard of.
+  void gateway_lost(node_id gateway, deadline now);
+  /// Ends what is past its deadline.
+  void tick(deadline now);
+
+  bool has_work() const noexcept { return model_.engine->has_work(); }
+  /// One engine step; sends its chunks, and `finished` for what ended, scratch scrubbed.
+  void step(deadline now);
+  /// After an exception: everything ends as failed.
+  void fail_all(errc code, deadline now);
+  /// Erases scratch; call before the thread blocks.
+  void scrub() { model_.engine->scrub(); }
+
+  messages::model_load load() const;
+  std::size_t active() const noexcept { return choices_.size(); }
+
+private:
+  struct running_choice {
+    cluster::peer_ref gateway;
+    request_id request;
+    std::uint32_t choice = 0;
+    deadline ends_at{};
+    std::unique_ptr<text_stream> text;
+    ephemeral_text ready; ///< not yet sent
+    std::vector<messages::token_logprob> logprobs;
+    std::uint32_t unsent_tokens = 0;
+    std::uint32_t next_sequence = 0;
+    std::uint32_t prompt_tokens = 0;
+    std::uint32_t completion_tokens = 0;
+    std::uint64_t content_bytes = 0; ///< that this runner itself held: text, tokens
+    bool wants_logprobs = false;
+    deadline received{}, submitted{}, first_token{};
+  };
+  using choices = std::unordered_map<gpu::sequence_handle, running_choice>;
+  struct ending {
+    choices::node_type choice;
+    messages::finish_reason reason;
+    errc code;
+    std::uint64_t engine_bytes;
+  };
+  struct told_ending {
+    messages::holder_wiped wiped;
+    node_id gateway;
+    deadline at;
+  };
+
+  result<gpu::sequence_request> prepare(messages::infer const& request, running_choice& choice) const;
+  bool is_running(request_id request, std::uint32_t choice) const;
+  void take_event(gpu::sequence_event& event, deadline now);
+  void take_token(gpu::sequence_event const& event, running_choice& choice, deadline now);
+  messages::token_logprob weigh(gpu::sequence_event const& event) const;
+  void send_chunk(running_choice& choice);
+  void end_of_text(gpu::sequence_handle handle, messages::finish_reason reason, std::uint64_t engine_bytes);
+  void end_choice(gpu::sequence_handle handle, messages::finish_reason reason, errc code, wipe_report report,
+                  deadline now);
+  void report_endings(wipe_report report, deadline now);
+  void report_ending(ending& ended, wipe_report report, deadline now);
+
+  worker_model model_;
+  node_id self_;
+  retention_outbox* outbox_;
+  choices choices_;
+  std::vector<ending> endings_;                 ///< of this step
+  std::vector<gpu::sequence_handle> to_cancel_; ///< a stop string came
+  std::vector<gpu::sequence_handle> to_grant_;  ///< made no chunk
+  std::deque<told_ending> told_; ///< the gateway may be lost before it hears: for a few seconds
+};
+
+} // namespace mayfly::actors

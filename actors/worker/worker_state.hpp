@@ -1,0 +1,42 @@
+#pragma once
+// What the gpu_worker actor does; worker.cpp only dispatches.
+#include "actors/peer_table.hpp"
+#include "actors/worker/engine_thread.hpp"
+#include "actors/worker/worker.hpp"
+
+#include <map>
+
+namespace mayfly::actors {
+
+class worker_state {
+public:
+  static constexpr char const* name = "gpu_worker";
+
+  void init(worker_options options);
+
+  void infer(received<messages::infer> const& got);
+  void credit(messages::credit const& credit) { post_all(credit); }
+  void cancel(request_id request, wipe_report report) { post_all(cancel_command{request, report}); }
+  void drain(bool draining) { draining_ = draining; }
+  void joined(cluster::peer_joined const& joined);
+  void left(node_id node);
+  void tick();
+
+private:
+  /// A request's model is not known here: every engine passes over what it does not run.
+  template <class Command>
+  void post_all(Command const& command) {
+    for (auto const& [model, engine] : engines_) engine->post(command);
+  }
+  messages::worker_report report() const;
+
+  worker_options options_;
+  mayfly::name backend_;
+  bool draining_ = false;
+  peer_table peers_;
+  std::unique_ptr<retention_outbox> outbox_; ///< outlives the engines
+  std::map<mayfly::name, std::unique_ptr<engine_thread>> engines_;
+  deadline report_due_{};
+};
+
+} // namespace mayfly::actors
