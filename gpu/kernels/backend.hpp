@@ -25,7 +25,11 @@ public:
   virtual std::size_t size_bytes() const noexcept = 0;
 };
 
-/// Shape of a paged KV cache. Layout: [block][layer][K, V][kv_head][position in block][head_dim], f16, so
+/// How K and V are kept. f16 moves a log probability by some thousandths, which is less than quantised
+/// weights do; models of float weights want f32.
+enum class kv_precision : std::uint8_t { f16, f32 };
+
+/// Shape of a paged KV cache. Layout: [block][layer][K, V][kv_head], and within it what suits the device, so
 /// that wiping a block is one contiguous memset.
 struct kv_shape {
   std::uint32_t blocks = 0;
@@ -33,8 +37,10 @@ struct kv_shape {
   std::uint32_t layers = 0;
   std::uint32_t kv_heads = 0;
   std::uint32_t head_dim = 0;
+  kv_precision precision = kv_precision::f16;
+  std::size_t element_bytes() const noexcept { return precision == kv_precision::f32 ? 4 : 2; }
   std::size_t block_bytes() const noexcept {
-    return std::size_t{2} * 2 * layers * kv_heads * block_tokens * head_dim;
+    return 2 * element_bytes() * layers * kv_heads * block_tokens * head_dim;
   }
 };
 

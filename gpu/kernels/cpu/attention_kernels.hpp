@@ -16,13 +16,17 @@ inline std::size_t tiles_seen(std::size_t const* visible, std::size_t queries) {
   return (most + 15) / 16;
 }
 
-template <std::size_t Queries>
+inline f32x16 load_stored(std::uint16_t const* from) { return load_half(from); }
+inline f32x16 load_stored(float const* from) { return load(from); }
+
+template <std::size_t Queries, class Element>
 inline void score_tile(attention_tiles const& tiles, attention_queries const& queries, std::size_t tile,
                        f32x16 (&largest)[Queries]) {
   f32x16 scores[Queries];
   for (auto& score : scores) score = zero();
+  auto const* const keys = reinterpret_cast<Element const*>(tiles.k[tile]);
   for (std::size_t d = 0; d < tiles.head_dim; ++d) {
-    auto const k = load_half(tiles.k[tile] + d * tiles.k_stride);
+    auto const k = load_stored(keys + d * tiles.k_stride);
 #pragma GCC unroll 8
     for (std::size_t i = 0; i < Queries; ++i) {
       scores[i] = multiply_add(broadcast(queries.q[i][d]), k, scores[i]);
@@ -47,15 +51,15 @@ inline float weigh(float* scores, std::size_t tiles, float max) {
   return sum_of(sum);
 }
 
-template <std::size_t Queries>
+template <std::size_t Queries, class Element>
 inline void add_values(attention_tiles const& tiles, attention_queries const& queries, std::size_t count,
                        std::size_t column) {
   f32x16 sums[Queries];
   for (auto& sum : sums) sum = zero();
   for (std::size_t tile = 0; tile < count; ++tile) {
-    auto const* v = tiles.v[tile] + column;
+    auto const* v = reinterpret_cast<Element const*>(tiles.v[tile]) + column;
     for (std::size_t position = tile * 16; position < tile * 16 + 16; ++position, v += tiles.padded_dim) {
-      auto const value = load_half(v);
+      auto const value = load_stored(v);
 #pragma GCC unroll 8
       for (std::size_t i = 0; i < Queries; ++i) {
         sums[i] = multiply_add(broadcast(queries.scores[i * split_positions + position]), value, sums[i]);
@@ -65,19 +69,20 @@ inline void add_values(attention_tiles const& tiles, attention_queries const& qu
   for (std::size_t i = 0; i < Queries; ++i) store(queries.out[i].weighted + column, sums[i]);
 }
 
-template <std::size_t Queries>
+template <std::size_t Queries, class Element>
 void attend(attention_tiles const& tiles, attention_queries const& queries) {
   auto const count = tiles_seen(queries.visible, Queries);
   f32x16 largest[Queries];
   for (auto& each_largest : largest) each_largest = broadcast(minus_infinity);
-  for (std::size_t tile = 0; tile < count; ++tile) score_tile<Queries>(tiles, queries, tile, largest);
+  for (std::size_t tile = 0; tile < count; ++tile)
+    score_tile<Queries, Element>(tiles, queries, tile, largest);
   for (std::size_t i = 0; i < Queries; ++i) {
     auto const max = queries.visible[i] == 0 ? 0.0F : largest_of(largest[i]);
     queries.out[i].max = max;
     queries.out[i].sum = weigh(queries.scores + i * split_positions, count, max);
   }
   for (std::size_t column = 0; column < tiles.padded_dim; column += 16) {
-    add_values<Queries>(tiles, queries, count, column);
+    add_values<Queries, Element>(tiles, queries, count, column);
   }
 }
 

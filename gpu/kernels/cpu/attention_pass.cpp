@@ -43,7 +43,7 @@ private:
              std::size_t tile) noexcept {
     auto const& shape = kv.shape();
     auto const block = work.sequence->blocks[position / shape.block_tokens];
-    auto const offset = position % shape.block_tokens;
+    auto const offset = position % shape.block_tokens * shape.element_bytes();
     k_[tile] = kv.keys(block, layer, work.kv_head) + offset;
     v_[tile] = kv.values(block, layer, work.kv_head) + offset * shape.head_dim;
   }
@@ -51,27 +51,29 @@ private:
   void gather(paged_kv const& kv, std::uint32_t layer, bundle const& work, std::size_t begin, std::size_t end,
               std::size_t tile, attention_scratch const& scratch) noexcept {
     auto const& shape = kv.shape();
+    auto const bytes = shape.element_bytes();
     auto const width = scratch.padded_dim();
-    auto* const k = scratch.gathered() + tile * tile_positions * (shape.head_dim + width);
-    auto* const v = k + tile_positions * shape.head_dim;
-    std::memset(k, 0, tile_positions * (shape.head_dim + width) * sizeof *k);
+    auto* const k = scratch.gathered() + tile * tile_positions * (shape.head_dim + width) * bytes;
+    auto* const v = k + tile_positions * shape.head_dim * bytes;
+    std::memset(k, 0, tile_positions * (shape.head_dim + width) * bytes);
     for (auto position = begin; position < end; ++position) {
       auto const block = work.sequence->blocks[position / shape.block_tokens];
       auto const offset = position % shape.block_tokens;
-      auto const* const keys = kv.keys(block, layer, work.kv_head) + offset;
+      auto const* const keys = kv.keys(block, layer, work.kv_head) + offset * bytes;
       for (std::size_t d = 0; d < shape.head_dim; ++d) {
-        k[d * tile_positions + position - begin] = keys[d * shape.block_tokens];
+        std::memcpy(k + (d * tile_positions + position - begin) * bytes,
+                    keys + d * shape.block_tokens * bytes, bytes);
       }
-      std::memcpy(v + (position - begin) * width,
-                  kv.values(block, layer, work.kv_head) + offset * shape.head_dim,
-                  shape.head_dim * sizeof *v);
+      std::memcpy(v + (position - begin) * width * bytes,
+                  kv.values(block, layer, work.kv_head) + offset * shape.head_dim * bytes,
+                  shape.head_dim * bytes);
     }
     k_[tile] = k;
     v_[tile] = v;
   }
 
-  std::uint16_t const* k_[split_tiles];
-  std::uint16_t const* v_[split_tiles];
+  std::byte const* k_[split_tiles];
+  std::byte const* v_[split_tiles];
   attention_tiles tiles_{};
 };
 
@@ -97,11 +99,12 @@ std::vector<bundle> bundle_queries(std::span<sequence_span const> sequences, att
 
 attention_scratch::attention_scratch(attention_shape const& shape, kv_shape const& kv) noexcept
     : padded_dim_(round_up(shape.head_dim, 16)),
-      gather_halves_(usable_in_place(kv) ? 0 : split_positions * (padded_dim_ + shape.head_dim)) {}
+      gather_bytes_(
+          usable_in_place(kv) ? 0 : split_positions * (padded_dim_ + shape.head_dim) * kv.element_bytes()) {}
 
 std::size_t attention_scratch::bytes() const noexcept {
   auto const floats = most_queries * (split_positions + 3 * padded_dim_);
-  return round_up(sizeof(float) * floats + sizeof(std::uint16_t) * gather_halves_, 64);
+  return round_up(sizeof(float) * floats + gather_bytes_, 64);
 }
 
 void attention_pass::run(bundle const& work, attention_scratch const& scratch) const {
@@ -133,7 +136,8 @@ void attention_pass::run_split(bundle const& work, std::size_t split, attention_
     queries[i] = scaled;
     visible[i] = std::clamp(sees(work, i), begin, end) - begin;
   }
-  kernels_.attend[work.queries() - 1](view.tiles(), {queries, visible, scratch.scores(), out});
+  auto const wide = kv_.shape().precision == kv_precision::f32 ? 1 : 0;
+  kernels_.attend[wide][work.queries() - 1](view.tiles(), {queries, visible, scratch.scores(), out});
 }
 
 void attention_pass::merge(bundle const& work, std::size_t split, attention_partial* total,

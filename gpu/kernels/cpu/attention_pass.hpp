@@ -43,16 +43,14 @@ public:
   float* query(std::size_t index) const noexcept { return vectors() + index * padded_dim_; }
   float* weighted(std::size_t index) const noexcept { return query(most_queries + index); }
   float* merged(std::size_t index) const noexcept { return query(2 * most_queries + index); }
-  std::uint16_t* gathered() const noexcept {
-    return reinterpret_cast<std::uint16_t*>(query(3 * most_queries));
-  }
+  std::byte* gathered() const noexcept { return reinterpret_cast<std::byte*>(query(3 * most_queries)); }
   std::size_t padded_dim() const noexcept { return padded_dim_; }
 
 private:
   float* vectors() const noexcept { return memory_ + most_queries * split_positions; }
 
   std::size_t padded_dim_;
-  std::size_t gather_halves_; ///< for K and V that cannot be used in place
+  std::size_t gather_bytes_; ///< for K and V that cannot be used in place
   float* memory_ = nullptr;
 };
 

@@ -138,6 +138,14 @@ void cpu_backend::scrub() {
   pool_.run_on_each([](std::size_t) { wipe_stack(); });
 }
 
+std::vector<std::span<std::byte const>> cpu_backend::scratch_areas() const {
+  std::vector<std::span<std::byte const>> areas;
+  for (auto const* const memory : {&tiles_, &threads_, &partials_}) {
+    areas.emplace_back(memory->data(), memory->size_bytes());
+  }
+  return areas;
+}
+
 result<void> cpu_backend::synchronize() {
   auto const failure = std::exchange(failure_, error{errc::ok, "", 0});
   if (failure.code != errc::ok) return failure;

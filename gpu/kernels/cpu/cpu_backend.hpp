@@ -46,6 +46,9 @@ public:
   void scrub() override;
   result<void> synchronize() override;
 
+  /// The memory that `scrub` erases, for the tests that prove it. Valid until the next operation.
+  std::vector<std::span<std::byte const>> scratch_areas() const;
+
 private:
   /// What a product does with a group's 16 sums a token.
   enum class ending : std::uint8_t { store, add, gate };

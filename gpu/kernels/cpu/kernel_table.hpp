@@ -13,11 +13,18 @@ namespace mayfly::gpu::cpu {
 
 constexpr std::size_t tile_tokens = 8; ///< most tokens of an activation tile
 
-/// Quantised activations: tiles of up to 8 tokens, stored `width` = 1, 2, 4 or 8 wide (missing tokens are
-/// zero). A tile holds, for each block of 32 columns, [8][width][4] signed bytes: columns 4v..4v+3 of each
-/// token; then, for each block, five rows of `width` four-byte numbers: the scale (f32), scale * sum of the
-/// bytes (f32), and minus the sum of the bytes of all, of the first 16, and of the last 16 columns (i32).
-constexpr std::size_t tile_block_bytes = 32 + 5 * 4; ///< for each token of the width
+/// Quantised activations: integers of 15 bits and a sign, with one scale for each block of 32 columns (8 bits
+/// would move the best token in more than one position of a hundred). An integer is 255 * high + low, both
+/// signed bytes of at most 127, so that two byte products and a sum give its product with a weight.
+///
+/// Tiles of up to 8 tokens are stored `width` = 1, 2, 4 or 8 wide (missing tokens are zero). A tile holds,
+/// for each block of 32 columns, [high, low][8][width][4] bytes: columns 4v..4v+3 of each token; then, for
+/// each block, five rows of `width` four-byte numbers: the scale (f32), scale * sum of the integers (f32),
+/// and minus the sum of the integers of all, of the first 16, and of the last 16 columns (i32).
+constexpr std::size_t tile_code_bytes = 2 * 32;  ///< of a block, for each token of the width
+constexpr std::size_t tile_number_bytes = 5 * 4; ///< likewise
+constexpr std::size_t tile_block_bytes = tile_code_bytes + tile_number_bytes;
+constexpr float largest_code = 127 * 255 + 127;
 
 /// One group of 16 rows; see packing.hpp. The float packings use `codes` alone.
 struct group_pointers {
@@ -26,10 +33,10 @@ struct group_pointers {
   std::byte const* supers;
 };
 
-/// Stored K and V of up to 256 positions of one head in tiles of 16 positions, f16.
+/// Stored K and V of up to 256 positions of one head in tiles of 16 positions, f16 or f32.
 struct attention_tiles {
-  std::uint16_t const* const* k; ///< k[tile]: [head_dim][k_stride], the first 16 of a row count
-  std::uint16_t const* const* v; ///< v[tile]: [16][padded_dim]
+  std::byte const* const* k; ///< k[tile]: [head_dim][k_stride], the first 16 of a row count
+  std::byte const* const* v; ///< v[tile]: [16][padded_dim]
   std::size_t k_stride;
   std::size_t head_dim;
   std::size_t padded_dim; ///< head_dim rounded up to 16
@@ -72,8 +79,8 @@ struct kernel_table {
   void (*gate)(float const* gate, float const* up, std::size_t count, float* out);
   void (*rotate)(float* head, float const* cosines, float const* sines, std::size_t dims, bool interleaved);
   void (*to_half)(float const* from, std::size_t count, std::uint16_t* to);
-  /// Attention of `index + 1` queries over one split.
-  void (*attend[most_queries])(attention_tiles const& tiles, attention_queries const& queries);
+  /// Attention over one split: [K and V are f32][queries - 1].
+  void (*attend[2][most_queries])(attention_tiles const& tiles, attention_queries const& queries);
   /// Adds `other`, of later positions, to `to`.
   void (*merge)(attention_partial& to, attention_partial const& other, std::size_t padded_dim);
 };

@@ -13,6 +13,9 @@ namespace {
 #define MAYFLY_FLOAT(kind) \
   {multiply_float_group<packing::kind, 1>, multiply_float_group<packing::kind, 2>, \
    multiply_float_group<packing::kind, 4>}
+#define MAYFLY_ATTEND(element) \
+  {attend<1, element>, attend<2, element>, attend<3, element>, attend<4, element>, attend<5, element>, \
+   attend<6, element>, attend<7, element>, attend<8, element>}
 // clang-format on
 
 consteval kernel_table table_named(literal name) {
@@ -25,12 +28,13 @@ consteval kernel_table table_named(literal name) {
           gate,
           rotate,
           to_half,
-          {attend<1>, attend<2>, attend<3>, attend<4>, attend<5>, attend<6>, attend<7>, attend<8>},
+          {MAYFLY_ATTEND(std::uint16_t), MAYFLY_ATTEND(float)},
           merge};
 }
 
 #undef MAYFLY_QUANTISED
 #undef MAYFLY_FLOAT
+#undef MAYFLY_ATTEND
 
 } // namespace
 } // namespace mayfly::gpu::cpu

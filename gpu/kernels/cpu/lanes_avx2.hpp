@@ -111,6 +111,10 @@ template <int Bits>
 inline i32x16 shift_left(i32x16 x) {
   return {_mm256_slli_epi32(x.low, Bits), _mm256_slli_epi32(x.high, Bits)};
 }
+inline i32x16 subtract_int(i32x16 a, i32x16 b) {
+  return {_mm256_sub_epi32(a.low, b.low), _mm256_sub_epi32(a.high, b.high)};
+}
+inline i32x16 times_255(i32x16 x) { return subtract_int(shift_left<8>(x), x); }
 inline f32x16 to_float(i32x16 x) { return {_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)}; }
 inline i32x16 to_int(f32x16 x) { return {_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high)}; }
 inline __m256 power_of_two_8(__m256i n) {

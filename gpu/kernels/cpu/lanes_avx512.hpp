@@ -69,6 +69,8 @@ template <int Bits>
 inline i32x16 shift_left(i32x16 x) {
   return _mm512_slli_epi32(x, Bits);
 }
+inline i32x16 subtract_int(i32x16 a, i32x16 b) { return _mm512_sub_epi32(a, b); }
+inline i32x16 times_255(i32x16 x) { return subtract_int(shift_left<8>(x), x); }
 inline f32x16 to_float(i32x16 x) { return _mm512_cvtepi32_ps(x); }
 inline i32x16 to_int(f32x16 x) { return _mm512_cvtps_epi32(x); }
 inline f32x16 power_of_two(i32x16 n) {

@@ -122,6 +122,14 @@ inline i32x16 shift_left(i32x16 x) {
   for (auto& lane : x.v) lane *= 1 << Bits;
   return x;
 }
+inline i32x16 subtract_int(i32x16 a, i32x16 const& b) {
+  for (std::size_t i = 0; i < 16; ++i) a.v[i] -= b.v[i];
+  return a;
+}
+inline i32x16 times_255(i32x16 x) {
+  for (auto& lane : x.v) lane *= 255;
+  return x;
+}
 inline f32x16 to_float(i32x16 const& x) {
   return each([&](std::size_t i) { return static_cast<float>(x.v[i]); });
 }

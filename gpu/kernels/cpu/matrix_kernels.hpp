@@ -101,7 +101,7 @@ inline i32x16 dot_code(i32x16 sum, u8x64 const& w, std::int8_t const* x) {
     return dot(sum, w, x);
 }
 
-/// A block of a tile: bytes [8][Width][4], numbers [5][Width].
+/// A block of a tile: bytes [16][Width][4], the high ones first; numbers [5][Width].
 template <std::size_t Width>
 struct tile_block {
   std::int8_t const* bytes;
@@ -127,16 +127,31 @@ inline i32x16 start_value(tile_block<Width> const& x, std::size_t row, std::size
     return shift_left<traits<Kind>::offset_bits>(broadcast_int(x.correction(row, token)));
 }
 
+// Columns 4 First .. 4 First + 15: the sum of the high bytes' products, times 255, plus the low ones' and
+// what the codes' offset takes off. At most 255 * 32512 * 16 in magnitude, and as much again for the other
+// half.
+template <packing Kind, std::size_t Width, std::size_t First>
+inline i32x16 half_block(u8x64 const (&w)[8], tile_block<Width> const& x, std::size_t token) {
+  auto const* const bytes = x.bytes + (First * Width + token) * 4;
+  auto high = zero_int();
+  auto low = zero_int();
+  if constexpr (traits<Kind>::six_bits)
+    low = start_value<Kind, Width>(x, First == 0 ? 1 : 2, token);
+  else if constexpr (First == 0)
+    low = start_value<Kind, Width>(x, 0, token);
+  for (std::size_t v = 0; v < 4; ++v) {
+    high = dot_code<Kind>(high, w[First + v], bytes + v * Width * 4);
+    low = dot_code<Kind>(low, w[First + v], bytes + (v + 8) * Width * 4);
+  }
+  return add_int(times_255(high), low);
+}
+
 template <packing Kind, std::size_t Width>
 inline f32x16 add_block(f32x16 sum, u8x64 const (&w)[8], block_scales const& scales,
                         tile_block<Width> const& x, std::size_t token) {
   using kind = traits<Kind>;
-  auto first = start_value<Kind, Width>(x, kind::six_bits ? 1 : 0, token);
-  auto second = kind::six_bits ? start_value<Kind, Width>(x, 2, token) : zero_int();
-  for (std::size_t v = 0; v < 4; ++v) {
-    first = dot_code<Kind>(first, w[v], x.bytes + (v * Width + token) * 4);
-    second = dot_code<Kind>(second, w[v + 4], x.bytes + ((v + 4) * Width + token) * 4);
-  }
+  auto const first = half_block<Kind, Width, 0>(w, x, token);
+  auto const second = half_block<Kind, Width, 4>(w, x, token);
   auto const step = broadcast(x.number(0, token));
   if constexpr (kind::six_bits) {
     sum = multiply_add(to_float(first), multiply(scales.scale, step), sum);
@@ -161,7 +176,7 @@ void multiply_group(group_pointers const& group, std::size_t blocks, std::byte c
   constexpr auto sizes = traits<Kind>::sizes;
   f32x16 sums[Width];
   for (auto& sum : sums) sum = zero();
-  auto const* const numbers = tile + blocks * 32 * Width;
+  auto const* const numbers = tile + blocks * tile_code_bytes * Width;
   for (std::size_t block = 0; block < blocks; ++block) {
     auto const* const codes = group.codes + block * sizes.codes;
     auto const* const scales_at = group.scales + block * sizes.scales;
@@ -169,8 +184,8 @@ void multiply_group(group_pointers const& group, std::size_t blocks, std::byte c
     u8x64 w[8];
     load_codes<Kind>(codes, w);
     auto const scales = load_scales<Kind>(scales_at, group.supers + block / super_blocks * sizes.supers);
-    tile_block<Width> const x{reinterpret_cast<std::int8_t const*>(tile) + block * 32 * Width,
-                              numbers + block * 20 * Width};
+    tile_block<Width> const x{reinterpret_cast<std::int8_t const*>(tile) + block * tile_code_bytes * Width,
+                              numbers + block * tile_number_bytes * Width};
 #pragma GCC unroll 8
     for (std::size_t token = 0; token < Width; ++token) {
       sums[token] = add_block<Kind, Width>(sums[token], w, scales, x, token);

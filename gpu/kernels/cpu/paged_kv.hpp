@@ -16,19 +16,18 @@ public:
   }
 
   /// K of one head in one block: [head_dim][block_tokens].
-  std::uint16_t* keys(std::uint32_t block_index, std::uint32_t layer, std::uint32_t head) const noexcept {
+  std::byte* keys(std::uint32_t block_index, std::uint32_t layer, std::uint32_t head) const noexcept {
     return plane(block_index, layer * 2, head);
   }
   /// V: [block_tokens][head_dim].
-  std::uint16_t* values(std::uint32_t block_index, std::uint32_t layer, std::uint32_t head) const noexcept {
+  std::byte* values(std::uint32_t block_index, std::uint32_t layer, std::uint32_t head) const noexcept {
     return plane(block_index, layer * 2 + 1, head);
   }
 
 private:
-  std::uint16_t* plane(std::uint32_t block_index, std::size_t half_layer, std::uint32_t head) const noexcept {
-    auto const size = std::size_t{shape_.block_tokens} * shape_.head_dim;
-    auto* const start = reinterpret_cast<std::uint16_t*>(block(block_index));
-    return start + (half_layer * shape_.kv_heads + head) * size;
+  std::byte* plane(std::uint32_t block_index, std::size_t half_layer, std::uint32_t head) const noexcept {
+    auto const bytes = shape_.element_bytes() * shape_.block_tokens * shape_.head_dim;
+    return block(block_index) + (half_layer * shape_.kv_heads + head) * bytes;
   }
 
   kv_shape shape_;

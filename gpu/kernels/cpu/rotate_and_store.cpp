@@ -26,10 +26,32 @@ std::vector<placed_token> place_tokens(std::span<sequence_span const> sequences)
   return tokens;
 }
 
-// Columns of the transposed block: see paged_kv.
-void put_key(std::uint16_t const* halves, kv_shape const& shape, std::size_t offset, std::uint16_t* keys) {
-  for (std::size_t d = 0; d < shape.head_dim; ++d) keys[d * shape.block_tokens + offset] = halves[d];
+// A column of the transposed block: see paged_kv.
+template <class Element>
+void put_column(Element const* from, kv_shape const& shape, std::size_t offset, std::byte* keys) {
+  auto* const column = reinterpret_cast<Element*>(keys) + offset;
+  for (std::size_t d = 0; d < shape.head_dim; ++d) column[d * shape.block_tokens] = from[d];
 }
+
+/// Stores K, already rotated, and V of one head at one position. `halves` is scratch of head_dim.
+struct stored_position {
+  kv_shape const& shape;
+  std::size_t offset; ///< within the block
+  std::byte* keys;
+  std::byte* values;
+
+  void put(kernel_table const& kernels, float const* k, float const* v, std::uint16_t* halves) const {
+    auto* const value = values + offset * shape.head_dim * shape.element_bytes();
+    if (shape.precision == kv_precision::f32) {
+      put_column(k, shape, offset, keys);
+      std::memcpy(value, v, shape.head_dim * sizeof(float));
+      return;
+    }
+    kernels.to_half(k, shape.head_dim, halves);
+    put_column(halves, shape, offset, keys);
+    kernels.to_half(v, shape.head_dim, reinterpret_cast<std::uint16_t*>(value));
+  }
+};
 
 } // namespace
 
@@ -60,9 +82,9 @@ void cpu_backend::rotate_and_store(float* q, float const* k, float const* v,
       auto const from = (each.token * shape.kv_heads + head) * dim;
       std::memcpy(rotated, k + from, dim * sizeof(float));
       kernels_.rotate(rotated, cosines, sines, rope.dims, rope.interleaved);
-      kernels_.to_half(rotated, dim, halves);
-      put_key(halves, cache.shape(), offset, cache.keys(block, layer, head));
-      kernels_.to_half(v + from, dim, cache.values(block, layer, head) + offset * dim);
+      stored_position const place{cache.shape(), offset, cache.keys(block, layer, head),
+                                  cache.values(block, layer, head)};
+      place.put(kernels_, rotated, v + from, halves);
     }
   };
   auto const chunk = worth_sharing_numbers / (dim * (shape.heads + 2 * shape.kv_heads)) + 1;

@@ -55,23 +55,30 @@ void rms_norm(float const* x, float const* weight, std::size_t width, float epsi
   store_some(out + i, multiply(multiply(load_some(x + i, rest), factor), load_some(weight + i, rest)), rest);
 }
 
-/// Quantises 32 columns to bytes of at most 127, round to nearest; writes them and the five numbers of a
-/// tile's block for one of `width` tokens. Infinities and NaN, which only a broken model makes, give zeros
-/// times such a scale.
+/// The high and low bytes of 16 integers; see tile_code_bytes. Halves cannot occur in the division: 255 is
+/// odd.
+inline void split_codes(i32x16 const& codes, std::int8_t* high, std::int8_t* low) {
+  auto const upper = to_int(multiply(to_float(codes), broadcast(1.0F / 255)));
+  store_s8(high, upper);
+  store_s8(low, subtract_int(codes, times_255(upper)));
+}
+
+/// Quantises 32 columns, round to nearest; writes the bytes and the five numbers of a tile's block for one of
+/// `width` tokens. Infinities and NaN, which only a broken model makes, give zeros times such a scale.
 inline void quantise_block(float const* x, std::size_t width, std::int8_t* bytes, std::byte* numbers) {
   auto const first = load(x);
   auto const second = load(x + 16);
   float const largest = largest_of(larger(magnitude(first), magnitude(second)));
-  float const step = largest / 127.0F;
+  float const step = largest / largest_code;
   bool const usable = step > 1e-37F && step < 1e37F;
   auto const inverse = broadcast(usable ? 1.0F / step : 0.0F);
-  auto const low = to_int(multiply(first, inverse));
-  auto const high = to_int(multiply(second, inverse));
-  std::int8_t columns[32];
-  store_s8(columns, low);
-  store_s8(columns + 16, high);
-  for (std::size_t v = 0; v < 8; ++v) std::memcpy(bytes + v * width * 4, columns + v * 4, 4);
-  std::int32_t const sums[] = {sum_of_int(low), sum_of_int(high)};
+  auto const left = to_int(multiply(first, inverse));
+  auto const right = to_int(multiply(second, inverse));
+  std::int8_t columns[tile_code_bytes];
+  split_codes(left, columns, columns + 32);
+  split_codes(right, columns + 16, columns + 48);
+  for (std::size_t v = 0; v < 16; ++v) std::memcpy(bytes + v * width * 4, columns + v * 4, 4);
+  std::int32_t const sums[] = {sum_of_int(left), sum_of_int(right)};
   float const scales[] = {step, step * static_cast<float>(sums[0] + sums[1])};
   std::int32_t const corrections[] = {-(sums[0] + sums[1]), -sums[0], -sums[1]};
   for (std::size_t i = 0; i < 2; ++i) std::memcpy(numbers + i * width * 4, scales + i, 4);
@@ -80,13 +87,13 @@ inline void quantise_block(float const* x, std::size_t width, std::int8_t* bytes
 
 void quantise(float const* x, std::size_t stride, std::size_t tokens, std::size_t width, std::size_t blocks,
               std::byte* tile) {
-  auto* const numbers = tile + blocks * 32 * width;
+  auto* const numbers = tile + blocks * tile_code_bytes * width;
   if (tokens < width) std::memset(tile, 0, blocks * width * tile_block_bytes);
   for (std::size_t token = 0; token < tokens; ++token) {
     for (std::size_t block = 0; block < blocks; ++block) {
       quantise_block(x + token * stride + block * 32, width,
-                     reinterpret_cast<std::int8_t*>(tile) + block * 32 * width + token * 4,
-                     numbers + block * 20 * width + token * 4);
+                     reinterpret_cast<std::int8_t*>(tile) + block * tile_code_bytes * width + token * 4,
+                     numbers + block * tile_number_bytes * width + token * 4);
     }
   }
 }
