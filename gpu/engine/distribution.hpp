@@ -38,6 +38,12 @@ void select_above(std::span<float const> logits, float threshold, candidates& ch
 double exponentiate(std::span<float const> logits, float largest, float temperature,
                     std::span<float> weights) noexcept;
 
+/// Replaces `chosen` by the smallest set of the tokens with the largest logits whose weights reach `wanted`
+/// (all tokens if they do not), in no particular order. `weights` are those of `exponentiate`. Sorts only the
+/// tokens about as likely as the last one taken; `sums` is scratch.
+void select_nucleus(std::span<float const> logits, std::span<float const> weights, double wanted,
+                    ephemeral_buffer<double>& sums, candidates& chosen);
+
 /// The token at which the running sum of `weights` passes `share` (in [0, 1)) of `total`.
 token_id draw(std::span<float const> weights, double total, double share) noexcept;
 

@@ -84,8 +84,9 @@ result<sampled_token> sampler::sample(std::span<float> logits, sampling_state co
     for (auto const& each : candidates_.reveal())
       sampled.top.push_back({each.token, static_cast<float>(static_cast<double>(each.logit) - normaliser)});
   }
-  adjust(logits, state);
-  auto const largest = largest_logit(logits);
+  bool const adjusts = state.penalises() || !state.bias().empty();
+  if (adjusts) adjust(logits, state);
+  auto const largest = adjusts ? largest_logit(logits) : raw_largest;
   if (!largest) return error{errc::backend_failed, "the adjusted logits are not finite", 0};
   sampled.token.token = choose(logits, *largest, state);
   if (parameters.logprobs) {
@@ -118,7 +119,10 @@ void sampler::narrow(std::span<float const> logits, float largest, sampling_para
       candidates_.resize(std::min(candidates_.size(), count_to_reach(candidates_.reveal(), wanted)));
     }
   } else if (parameters.top_p < 1) {
-    reach_top_p(logits, largest, parameters);
+    used_weights_ = true;
+    auto const total = exponentiate(logits, largest, parameters.temperature, weights_.reveal());
+    auto const wanted = total * static_cast<double>(parameters.top_p);
+    select_nucleus(logits, weights_.reveal(), wanted, sums_, candidates_);
   } else {
     auto const below = parameters.temperature * std::log(parameters.min_p);
     // A margin for the rounding of the threshold; the exact test follows.
@@ -135,26 +139,12 @@ void sampler::narrow(std::span<float const> logits, float largest, sampling_para
   candidates_.resize(static_cast<std::size_t>(kept - chosen.begin()));
 }
 
-void sampler::reach_top_p(std::span<float const> logits, float largest,
-                          sampling_parameters const& parameters) {
-  used_weights_ = true;
-  auto const total = exponentiate(logits, largest, parameters.temperature, weights_.reveal());
-  auto const wanted = total * static_cast<double>(parameters.top_p);
-  // Most often a few dozen tokens hold the mass; a flat distribution takes more rounds.
-  for (std::size_t count = 64;; count *= 8) {
-    select_best(logits, count, candidates_);
-    weigh(candidates_.reveal(), largest, parameters.temperature);
-    auto const needed = count_to_reach(candidates_.reveal(), wanted);
-    if (needed <= candidates_.size()) return candidates_.resize(needed);
-    if (candidates_.size() == logits.size()) return;
-  }
-}
-
 void sampler::wipe() noexcept {
   if (used_weights_) mayfly::wipe(weights_.reveal().data(), weights_.size_bytes());
   used_weights_ = false;
   raw_.clear();
   candidates_.clear();
+  sums_.clear();
 }
 
 result<void> validate(sampling_parameters const& parameters, std::span<logit_bias const> bias,

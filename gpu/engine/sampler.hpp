@@ -72,11 +72,11 @@ public:
 private:
   token_id choose(std::span<float const> logits, float largest, sampling_state const& state);
   void narrow(std::span<float const> logits, float largest, sampling_parameters const& parameters);
-  void reach_top_p(std::span<float const> logits, float largest, sampling_parameters const& parameters);
 
   ephemeral_buffer<float> weights_; ///< [vocabulary]
   ephemeral_buffer<float> raw_;     ///< [vocabulary] once somebody asks for log probabilities
   candidates candidates_;
+  ephemeral_buffer<double> sums_; ///< of weights, for top_p
   bool used_weights_ = false;
 };
 

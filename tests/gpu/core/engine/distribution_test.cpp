@@ -109,6 +109,41 @@ TEST_CASE("weights are exponentials to within 2^-22, at any temperature") {
   }
 }
 
+TEST_CASE("a nucleus is the shortest start of the sorted row that reaches its mass") {
+  auto const logits = random_logits(4099, 8);
+  auto const order = sorted_ids(logits);
+  std::vector<float> weights(logits.size());
+  for (float const temperature : {0.3F, 1.0F, 3.0F}) {
+    auto const total = exponentiate(logits, *largest_logit(logits), temperature, weights);
+    for (double const share : {1e-9, 0.1, 0.5, 0.9, 0.99, 0.9999}) {
+      CAPTURE(temperature, share);
+      std::vector<token_id> expected;
+      for (double sum = 0; sum < total * share;) {
+        expected.push_back(order[expected.size()]);
+        sum += static_cast<double>(weights[static_cast<std::size_t>(expected.back())]);
+      }
+      candidates chosen;
+      ephemeral_buffer<double> sums;
+      select_nucleus(logits, weights, total * share, sums, chosen);
+      std::vector<token_id> got;
+      for (auto const& each : chosen.reveal()) got.push_back(each.token);
+      std::sort(got.begin(), got.end());
+      std::sort(expected.begin(), expected.end());
+      CHECK(got == expected);
+    }
+  }
+}
+
+TEST_CASE("a nucleus that cannot reach its mass is the whole row") {
+  std::vector<float> const logits{0.0F, -200.0F, -1.0F};
+  std::vector<float> weights(3);
+  exponentiate(logits, 0.0F, 1.0F, weights);
+  candidates chosen;
+  ephemeral_buffer<double> sums;
+  select_nucleus(logits, weights, 5.0, sums, chosen);
+  CHECK(chosen.size() == 3);
+}
+
 TEST_CASE("a draw falls on the token in whose share of the sum it lies") {
   std::vector<float> weights(1000, 0.0F);
   weights[3] = 1;
