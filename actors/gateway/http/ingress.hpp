@@ -5,7 +5,8 @@
 #include "actors/api/model_catalogue.hpp"
 #include "actors/api/request.hpp"
 #include "actors/gateway/http/certificate.hpp"
-#include "actors/gateway/http/request_reader.hpp"
+#include "actors/gateway/http/limits.hpp"
+#include "actors/gateway/http/routes.hpp"
 #include "actors/gateway/request_log.hpp"
 
 #include <chrono>
@@ -23,7 +24,7 @@ struct ingress_options {
   std::optional<certificate> tls;    ///< TLS 1.3 alone; nothing: plain HTTP
   unsigned threads = 1;
   std::size_t connections = 1024; ///< more are turned away with 503
-  reading_limits limits;
+  connection_limits limits;
   api::request_limits requests;
   std::chrono::milliseconds generation_deadline{std::chrono::minutes(10)};
   std::chrono::milliseconds deadline_grace{5000};   ///< for the gateway to say that the deadline passed

@@ -66,7 +66,7 @@ struct request_reader::parser_state {
   request_parser parser;
 };
 
-request_reader::request_reader(connection& from, reading_limits const& limits)
+request_reader::request_reader(connection& from, connection_limits const& limits)
     : from_(from), limits_(limits) {}
 request_reader::~request_reader() = default;
 
@@ -83,7 +83,7 @@ asio::awaitable<result<void>> request_reader::fill_head() {
     if (held > limits_.head_bytes || size != std::string_view::npos)
       co_return error{errc::headers_too_large, "the head is too large", 0};
     bool const idle = held == 0;
-    auto const left = idle ? limits_.idle : deadline - steady_clock::now();
+    duration const left = idle ? duration(limits_.idle) : deadline - steady_clock::now();
     if (left <= duration::zero()) co_return to_error(ending::timed_out);
     received_.resize(held + head_read_bytes);
     auto const got = co_await from_.read_some(received_.reveal().subspan(held), left);

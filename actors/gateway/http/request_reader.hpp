@@ -2,23 +2,13 @@
 // Requests off a connection, one after the other: the head under strict rules, then the body into memory that
 // wipes itself. The one place of the project that includes Beast.
 #include "actors/gateway/http/connection.hpp"
+#include "actors/gateway/http/limits.hpp"
 #include "actors/gateway/http/routes.hpp"
 #include "protocol/base/ephemeral.hpp"
 
 #include <memory>
 
 namespace mayfly::actors::http {
-
-struct reading_limits {
-  std::size_t head_bytes = 16 * 1024;
-  std::size_t body_bytes = std::size_t{4} << 20;
-  duration idle{std::chrono::seconds(60)};       ///< for a request's first byte
-  duration head{std::chrono::seconds(10)};       ///< from its first byte to the end of its head
-  duration body{std::chrono::seconds(30)};       ///< from there to the end of its body
-  duration write{std::chrono::seconds(30)};      ///< the peer may take nothing for this long
-  duration linger{std::chrono::seconds(2)};      ///< at the end: see `connection::finish`
-  duration acknowledge{std::chrono::seconds(5)}; ///< for the peer's TCP to take the last byte
-};
 
 /// Views into a request's head: valid until `forget`.
 struct request_facts {
@@ -32,7 +22,7 @@ struct request_facts {
 
 class request_reader {
 public:
-  request_reader(connection& from, reading_limits const& limits);
+  request_reader(connection& from, connection_limits const& limits);
   ~request_reader();
 
   /// Reads the next head. Errors: cancelled (the peer left, or was idle for too long: no answer is due),
@@ -59,7 +49,7 @@ private:
   result<void> put_body();
 
   connection& from_;
-  reading_limits const& limits_;
+  connection_limits const& limits_;
   ephemeral_buffer<char> received_; ///< not parsed yet
   std::unique_ptr<parser_state> parser_;
 };

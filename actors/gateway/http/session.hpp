@@ -1,6 +1,7 @@
 #pragma once
 // One connection's requests, in order.
 #include "actors/gateway/http/ingress.hpp"
+#include "actors/gateway/http/request_reader.hpp"
 #include "actors/gateway/http/response.hpp"
 
 #include <atomic>
