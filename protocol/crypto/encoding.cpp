@@ -52,6 +52,7 @@ std::string to_hexadecimal(std::span<std::byte const> bytes) {
 }
 
 result<void> from_hexadecimal(std::string_view text, std::span<std::byte> bytes) noexcept {
+  if (text.empty() && bytes.empty()) return {}; // libsodium wants no null pointers
   std::size_t written = 0;
   char const* end = nullptr;
   bool const fine =
@@ -78,6 +79,7 @@ ephemeral_text secret_to_base64url(std::span<std::byte const> bytes) {
 }
 
 result<void> from_base64url(std::string_view text, std::span<std::byte> bytes) noexcept {
+  if (text.empty() && bytes.empty()) return {}; // libsodium wants no null pointers
   std::size_t written = 0;
   char const* end = nullptr;
   bool const fine = sodium_base642bin(octets(bytes), bytes.size(), text.data(), text.size(), nullptr,

@@ -4,7 +4,9 @@
 
 namespace mayfly::crypto {
 
-void fill_random(std::span<std::byte> bytes) noexcept { randombytes_buf(bytes.data(), bytes.size()); }
+void fill_random(std::span<std::byte> bytes) noexcept {
+  if (!bytes.empty()) randombytes_buf(bytes.data(), bytes.size());
+}
 
 ephemeral_bytes random_bytes(std::size_t count) {
   auto bytes = ephemeral_bytes::zeros(count);

@@ -152,6 +152,15 @@ TEST_CASE("what is not hexadecimal of the right length is refused") {
     REQUIRE_FALSE(crypto::from_hexadecimal(text, made));
 }
 
+TEST_CASE("no bytes are empty text, and back") {
+  REQUIRE(crypto::to_base64url({}).empty());
+  REQUIRE(crypto::to_z85({})->empty());
+  REQUIRE(crypto::from_hexadecimal("", {}));
+  REQUIRE(crypto::from_base64url("", {}));
+  REQUIRE(crypto::from_z85("", {}));
+  REQUIRE(crypto::random_bytes(0).empty());
+}
+
 TEST_CASE("base64url equals RFC 4648's, without padding") {
   REQUIRE(crypto::to_base64url(bytes("foobar")) == "Zm9vYmFy");
   REQUIRE(crypto::to_base64url(bytes("fooba")) == "Zm9vYmE");

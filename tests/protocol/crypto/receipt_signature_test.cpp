@@ -102,6 +102,14 @@ TEST_CASE("a chain whose past was rewritten and signed anew does not hold") {
   REQUIRE(broken_at(chain) == 2);
 }
 
+TEST_CASE("a chain whose counter jumps does not hold, though its hashes do") {
+  auto const key = crypto::signing_key::generate();
+  auto chain = chain_of(key, 2);
+  chain[1].body.counter = 3;
+  sign_again(chain[1], key);
+  REQUIRE(broken_at(chain) == 1);
+}
+
 TEST_CASE("a chain with a receipt that is not signed does not hold") {
   auto chain = chain_of(crypto::signing_key::generate(), 3);
   chain[2].signature[0] ^= std::byte{1};

@@ -158,6 +158,11 @@ TEST_CASE("bytes and values are bounded") {
           errc::too_large);
 }
 
+TEST_CASE("a length beyond the bound is too large, whether or not the bytes are there") {
+  REQUIRE(code_of<messages::announcement>(bytes({0x81, 2, 0xdd, 0xff, 0xff, 0xff, 0xff})) == errc::too_large);
+  REQUIRE(code_of<messages::announcement>(bytes({0xdf, 0xff, 0xff, 0xff, 0xff})) == errc::too_large);
+}
+
 TEST_CASE("messages with bytes changed at random are refused or mean one thing") {
   samples::dice from(2026);
   std::size_t accepted = 0;
