@@ -11,7 +11,7 @@ constexpr std::size_t largest_default_kv_bytes = std::size_t{1} << 30U;
 
 result<kv_shape> shape_kv(engine_options const& options, hyper_parameters const& p,
                           std::uint32_t context_tokens) {
-  kv_shape shape{0, options.block_tokens, p.layers, p.kv_heads, p.head_dim};
+  auto shape = kv_shape_of(p, 0, options.block_tokens);
   auto const block_bytes = shape.block_bytes();
   std::size_t blocks = options.kv_bytes / block_bytes;
   if (options.kv_bytes == 0) {

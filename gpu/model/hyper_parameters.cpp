@@ -1,5 +1,6 @@
 #include "gpu/model/hyper_parameters.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -75,6 +76,13 @@ void read_positions(key_reader& keys, hyper_parameters& read) {
     keys.fail(errc::malformed, "the rotary dimensions do not fit the heads");
 }
 
+bool has_float_weights(gguf_file const& file) {
+  return std::all_of(file.tensor_names().begin(), file.tensor_names().end(), [&](std::string_view name) {
+    auto const type = file.tensor(name)->type;
+    return type == tensor_type::f32 || type == tensor_type::f16 || type == tensor_type::bf16;
+  });
+}
+
 void refuse_other_networks(key_reader& keys, hyper_parameters const& read) {
   if (keys.integer("attention.value_length").value_or(read.head_dim) != read.head_dim)
     keys.fail(errc::unsupported, "keys and values of different widths");
@@ -96,6 +104,7 @@ result<hyper_parameters> read_hyper_parameters(gguf_file const& file, std::strin
   read.context_tokens = keys.count("context_length", largest_context, {});
   read.head_dim = keys.count("attention.key_length", largest_head_dim, std::max(1U, read.width / read.heads));
   read.norm_epsilon = static_cast<float>(keys.real("attention.layer_norm_rms_epsilon", 1e-5));
+  read.float_weights = has_float_weights(file);
   read_positions(keys, read);
   refuse_other_networks(keys, read);
   if (read.heads % read.kv_heads != 0)

@@ -21,6 +21,7 @@ struct hyper_parameters {
   float rope_theta = 10000.0F;
   float rope_scale = 1.0F; ///< positions are multiplied by it
   float norm_epsilon = 1e-5F;
+  bool float_weights = false; ///< no tensor is quantised
 };
 
 /// Reads the keys of `architecture` ("llama.block_count", ...; names and defaults as in ggml's docs/gguf.md).

@@ -22,6 +22,13 @@ struct model_limits {
   std::uint32_t sampled_rows = 0; ///< S
 };
 
+/// The KV cache that a network needs: K and V are kept no coarser than the weights, f32 where none of them is
+/// quantised.
+inline kv_shape kv_shape_of(hyper_parameters const& p, std::uint32_t blocks, std::uint32_t block_tokens) {
+  auto const precision = p.float_weights ? kv_precision::f32 : kv_precision::f16;
+  return {blocks, block_tokens, p.layers, p.kv_heads, p.head_dim, precision};
+}
+
 class model {
 public:
   virtual ~model() = default;

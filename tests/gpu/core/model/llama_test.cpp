@@ -42,8 +42,7 @@ void check_against(reference_network const& reference, std::uint32_t chunk) {
   auto network = load(reference.file(), bytes, *on);
   REQUIRE(network.has_value());
   auto const& p = (*network)->parameters();
-  kv_shape const shape{3, 4, p.layers, p.kv_heads, p.head_dim};
-  auto kv = on->create_kv_memory(shape);
+  auto kv = on->create_kv_memory(kv_shape_of(p, 3, 4));
   REQUIRE(kv.has_value());
   std::vector<std::uint32_t> const blocks{2, 0, 1};
   for (std::uint32_t first = 0; first < tokens.size(); first += chunk) {
@@ -88,7 +87,7 @@ TEST_CASE("a chunk that samples nothing still stores K and V") {
   auto network = load(reference.file(), bytes, *on);
   REQUIRE(network.has_value());
   auto const& p = (*network)->parameters();
-  auto kv = on->create_kv_memory({3, 4, p.layers, p.kv_heads, p.head_dim});
+  auto kv = on->create_kv_memory(kv_shape_of(p, 3, 4));
   REQUIRE(kv.has_value());
   std::vector<std::uint32_t> const blocks{0, 1, 2};
   sequence_span const first{0, 10, 0, blocks};
