@@ -17,8 +17,9 @@ result<void> answer_detokenize(std::filesystem::path const& model);
 /// Frames of ids in; for each a frame of float logits[tokens][vocabulary] out.
 result<void> answer_logits(std::filesystem::path const& model);
 
-/// Pairs of frames in (a template's source, a context as JSON); pairs out: "text" and the text, or "error"
-/// and why.
+/// Frames in, for each question: a template's source, bos, eos, "1" to prompt for an answer or "0", the time
+/// in unix seconds, the number of messages, then a role and a content each. Pairs out: "text" and the text, or
+/// "error" and why.
 result<void> answer_render();
 
 } // namespace mayfly::oracle

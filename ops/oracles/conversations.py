@@ -27,6 +27,10 @@ CONVERSATIONS = {
     "two of a kind": [user("a"), user("b")],
     "developer": [{"role": "developer", "content": "Answer in French."}, user("Hello")],
     "ends with the assistant": [user("Say it."), assistant("It.")],
-    "parts": [{"role": "user", "content": [{"type": "text", "text": "first "}, {"type": "text", "text": "second"}]}],
 }
 GOLDEN = ("one question", "with a system message", "odd characters", "thinking", "two of a kind", "developer")
+
+
+def fitting(source: str, names: tuple) -> list:
+    """The developer role is tried only where a template knows it: elsewhere Mayfly calls it system."""
+    return [name for name in names if name != "developer" or "developer" in source]

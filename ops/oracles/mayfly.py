@@ -52,6 +52,18 @@ def logits(model: Path, sequences: list) -> list:
             for answer, sequence in zip(answers, sequences)]
 
 
-def render(template: str, context: str) -> list:
-    """Renders a chat template on a JSON context: [b"text" or b"error", output]."""
-    return frames(call(["render"], [template.encode(), context.encode()]))
+def render(questions: list) -> list:
+    """Renders (template, context) pairs. Returns (kind, output) pairs; kind is b"text" or b"error"."""
+    sent = [part for template, context in questions for part in question(template, context)]
+    answers = frames(call(["render"], sent))
+    return list(zip(answers[::2], answers[1::2]))
+
+
+def question(template: str, context: dict) -> list:
+    """The frames of one rendering."""
+    messages = context.get("messages", [])
+    prompt = "1" if context.get("add_generation_prompt") else "0"
+    parts = [template, context.get("bos_token", ""), context.get("eos_token", ""), prompt,
+             str(context["unix_seconds"]), str(len(messages))]
+    parts += [part for message in messages for part in (message["role"], message["content"])]
+    return [part.encode() for part in parts]

@@ -8,12 +8,13 @@ import gguf
 from transformers.utils import chat_template_utils
 
 from . import mayfly
-from .conversations import CONVERSATIONS, GOLDEN as GOLDEN_CONVERSATIONS
+from .conversations import CONVERSATIONS, GOLDEN as GOLDEN_CONVERSATIONS, fitting
 from .golden import write_bytes, write_lines
 from .places import GOLDEN, TINY, default_model, llama_cpp
 from .snippets import CONTEXT, SNIPPETS
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5)
+UNIX_SECONDS = int(NOW.replace(tzinfo=datetime.timezone.utc).timestamp())
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 
 
@@ -65,7 +66,7 @@ def write() -> None:
         write_bytes(GOLDEN / "templates" / f"{name}.jinja", source.encode())
         cases += [{"template": name, "conversation": chat, "add_generation_prompt": prompt,
                    **outcome(*render(source, context(chat, prompt)))}
-                  for chat, prompt in golden_cases()]
+                  for chat, prompt in golden_cases(source)]
     write_lines(GOLDEN / "templates" / "conversations.jsonl",
                 [{"conversation": name, "messages": CONVERSATIONS[name]} for name in GOLDEN_CONVERSATIONS])
     write_lines(GOLDEN / "templates" / "cases.jsonl", cases)
@@ -73,27 +74,38 @@ def write() -> None:
                 [{"context": CONTEXT}] + [{"source": source, **outcome(*render(source, CONTEXT))} for source in SNIPPETS])
 
 
-def golden_cases() -> list:
-    return [(name, True) for name in GOLDEN_CONVERSATIONS] + [(GOLDEN_CONVERSATIONS[1], False)]
+def golden_cases(source: str) -> list:
+    names = fitting(source, GOLDEN_CONVERSATIONS)
+    return [(name, True) for name in names] + [(names[1], False)]
 
 
 def compare() -> list:
     """Every template on every chat, with and without the prompt for an answer, and the snippets."""
-    rows = [agreement(name, source, [context(chat, prompt) for chat in CONVERSATIONS for prompt in (True, False)])
+    rows = [agreement(f"template {name}", [(source, context(chat, prompt)) for prompt in (True, False)
+                                           for chat in fitting(source, tuple(CONVERSATIONS))])
             for name, source in sources().items()]
-    results = [agreement("snippet", source, [CONTEXT]) for source in SNIPPETS]
-    good = sum(row[2] for row in results)
-    return rows + [("Jinja snippets", f"{good} of {len(results)} agree", good == len(results))]
+    return rows + [agreement("Jinja snippets", [(with_context(source), TOKENS) for source in SNIPPETS])]
 
 
-def agreement(name: str, source: str, contexts: list) -> tuple:
+def with_context(source: str) -> str:
+    """A snippet that sets its own variables first: JSON's literals are Jinja's."""
+    return "".join(f"{{% set {name} = {json.dumps(value, ensure_ascii=False).replace('null', 'none')} %}}"
+                   for name, value in CONTEXT.items()) + source
+
+
+def agreement(name: str, questions: list) -> tuple:
     """Same text for same context; where transformers refuses, Mayfly must refuse."""
-    wrong = 0
-    for given in contexts:
-        good, text = render(source, given)
-        kind, ours = mayfly.render(source, json.dumps({**given, "now": NOW.isoformat()}))
-        if (kind == b"text") != good or (good and ours.decode() != text):
-            wrong += 1
-            if wrong == 1:
-                print(f"   {name} differs on {json.dumps(given)[:160]}\n     expected {text[:160]!r}\n     answered {ours[:160]!r}")
-    return f"template {name}", f"{len(contexts) - wrong} of {len(contexts)} chats agree", not wrong
+    asked = [(source, {**given, "unix_seconds": UNIX_SECONDS}) for source, given in questions]
+    wrong = [(question, expected, answer) for question, expected, answer in
+             zip(questions, (render(*question) for question in questions), mayfly.render(asked))
+             if not agree(expected, answer)]
+    for (source, given), expected, answer in wrong[:5 if name == "Jinja snippets" else 1]:
+        asked_for = json.dumps(given.get("messages", source[-100:]))
+        print(f"   {name} on {asked_for[:140]}\n     expected {expected[1][:140]!r}\n     answered {answer[1][:200]!r}")
+    return name, f"{len(questions) - len(wrong)} of {len(questions)} agree", not wrong
+
+
+def agree(expected: tuple, answer: tuple) -> bool:
+    good, text = expected
+    kind, ours = answer
+    return kind == b"text" and ours.decode() == text if good else kind == b"error"
