@@ -87,7 +87,8 @@ void chat_template::state::define(jinja::scope& names, std::span<chat_message co
                                   template_options const& options, arena& memory) const {
   auto* all = memory.make<jinja::list>(memory);
   for (auto const& message : messages) {
-    auto const known = knows_developer || message.role != chat_role::developer;
+    auto const known =
+        knows_developer || !options.developer_is_system || message.role != chat_role::developer;
     all->values.push_back(make_message(message, name_of(known ? message.role : chat_role::system), memory));
   }
   names.set("messages", value(all));

@@ -38,7 +38,8 @@ using template_variable = std::pair<std::string, std::variant<bool, std::int64_t
 
 struct template_options {
   bool add_generation_prompt = true;
-  std::int64_t unix_seconds = 0; ///< the date that templates ask for, in UTC
+  bool developer_is_system = true; ///< render "developer" as "system" where the template does not know it
+  std::int64_t unix_seconds = 0;   ///< the date that templates ask for, in UTC
   std::vector<template_variable> variables;
   std::size_t most_steps = 4'000'000;
   std::size_t most_output_bytes = std::size_t{64} << 20;
@@ -53,10 +54,9 @@ public:
   /// its line.
   static result<std::shared_ptr<chat_template const>> make(std::string_view source, special_texts specials);
 
-  /// The text equals transformers' `apply_chat_template`. "developer" is rendered as "system" where the
-  /// template does not know it. Errors: invalid_request (the template refuses the conversation, or fails as
-  /// it would in Python), too_large (beyond the bounds), unsupported, out_of_memory; `number` is the
-  /// template's line.
+  /// The text equals transformers' `apply_chat_template`. Errors: invalid_request (the template refuses the
+  /// conversation, or fails as it would in Python), too_large (beyond the bounds), unsupported,
+  /// out_of_memory; `number` is the template's line.
   result<template_output> render(std::span<chat_message const> messages,
                                  template_options const& options) const;
 

@@ -224,9 +224,11 @@ value interpreter::evaluate_call(expression const& what, scope& names, value con
 }
 
 value interpreter::call(value callee, arguments const& given) {
-  if (!callee.is(kind::callable)) refuse("a chat template calls what is no function");
+  if (!callee.is(kind::callable) && !callee.is(kind::loop))
+    refuse("a chat template calls what is no function");
   nesting const guard(*this);
   charge(1);
+  if (callee.is(kind::loop)) return call_loop(*callee.loop, given);
   auto const& function = *callee.function;
   return function.macro != nullptr ? call_macro(function, given)
                                    : function.native(*this, function.self, given);

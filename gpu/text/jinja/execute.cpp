@@ -109,14 +109,10 @@ interpreter::flow interpreter::run_branch(statement const& what, scope& names, t
   return run(what.otherwise, names, out);
 }
 
-list& interpreter::loop_items(statement const& what, scope& names) {
-  auto& items = items_of(evaluate(*what.expressions[0], names));
-  // A copy: the body may append to the list it walks over.
+list& interpreter::loop_items(statement const& what, value iterated, scope& names) {
+  auto& items = items_of(iterated);
+  if (what.expressions[1] == nullptr) return items;
   auto& chosen = make_list();
-  if (what.expressions[1] == nullptr) {
-    chosen.values = items.values;
-    return chosen;
-  }
   auto& inner = *memory_.make<scope>(memory_, &names);
   for (auto const& item : items.values) {
     assign(*what.target, item, inner);
@@ -126,12 +122,26 @@ list& interpreter::loop_items(statement const& what, scope& names) {
 }
 
 interpreter::flow interpreter::run_loop(statement const& what, scope& names, text_builder& out) {
-  auto& items = loop_items(what, names);
+  return run_turns(what, loop_items(what, evaluate(*what.expressions[0], names), names), 1, names, out);
+}
+
+/// `loop(items)` in a recursive loop: the same body over other items.
+value interpreter::call_loop(loop_state const& outer, arguments const& given) {
+  if (outer.recursive == nullptr) refuse("a chat template calls a loop that is not recursive");
+  auto& out = build();
+  auto& items = loop_items(*outer.recursive, given.get(0, "iterable"), *outer.home);
+  run_turns(*outer.recursive, items, outer.depth + 1, *outer.home, out);
+  return make(out);
+}
+
+interpreter::flow interpreter::run_turns(statement const& what, list& items, std::int64_t depth, scope& names,
+                                         text_builder& out) {
   if (items.values.empty()) return run(what.otherwise, names, out);
   auto* state = memory_.make<loop_state>();
   state->items = &items;
-  if (auto const* outer = names.find("loop"); outer != nullptr && outer->is(kind::loop))
-    state->depth = outer->loop->depth + 1;
+  state->depth = depth;
+  state->recursive = what.recursive ? &what : nullptr;
+  state->home = &names;
   auto& inner = *memory_.make<scope>(memory_, &names);
   for (; state->at < items.values.size(); ++state->at) {
     charge(1);

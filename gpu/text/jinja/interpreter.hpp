@@ -93,7 +93,9 @@ private:
   void run_call_block(statement const& what, scope& names, text_builder& out);
   void run_filter_block(statement const& what, scope& names, text_builder& out);
   flow run_with(statement const& what, scope& names, text_builder& out);
-  list& loop_items(statement const& what, scope& names);
+  list& loop_items(statement const& what, value iterated, scope& names);
+  flow run_turns(statement const& what, list& items, std::int64_t depth, scope& names, text_builder& out);
+  value call_loop(loop_state const& outer, arguments const& given);
   value capture(statements const& body, scope& names);
   void assign(expression const& target, value to, scope& names);
   void emit(text of, text_builder& out);

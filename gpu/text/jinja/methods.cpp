@@ -1,4 +1,5 @@
-// Methods of texts, lists and mappings, as Python has them.
+// Methods of texts, lists and mappings, as Python has them; none that changes its object: jinja2's sandbox,
+// which transformers uses, refuses those.
 #include "gpu/text/jinja/tables.hpp"
 #include "gpu/text/jinja/text_operations.hpp"
 #include "gpu/text/utf8.hpp"
@@ -186,23 +187,6 @@ value format_method(interpreter& with, value self, arguments const& given) {
   return with.make(out);
 }
 
-value list_append(interpreter& with, value self, arguments const& given) {
-  if (given.positional.size() != 1) with.refuse("a chat template appends other than one value");
-  self.items->values.push_back(given.positional[0]);
-  return value::none();
-}
-
-value list_pop(interpreter& with, value self, arguments const& given) {
-  auto& values = self.items->values;
-  auto const size = static_cast<std::int64_t>(values.size());
-  auto at = given.integer(0, "index", -1);
-  if (at < 0) at += size;
-  if (at < 0 || at >= size) with.refuse("a chat template takes from an empty list");
-  auto const taken = values[static_cast<std::size_t>(at)];
-  values.erase(values.begin() + at);
-  return taken;
-}
-
 value list_count(interpreter&, value self, arguments const& given) {
   std::int64_t count = 0;
   for (auto const& item : self.items->values) count += equal(item, given.get(0, "value"));
@@ -232,26 +216,28 @@ value mapping_get(interpreter&, value self, arguments const& given) {
   return found == nullptr ? given.get(1, "default", value::none()) : *found;
 }
 
-value mapping_pop(interpreter& with, value self, arguments const& given) {
-  auto& entries = self.entries->entries;
-  auto const key = given.get(0, "key");
-  auto const found = std::find_if(entries.begin(), entries.end(),
-                                  [&](auto const& entry) { return equal(entry.first, key); });
-  if (found == entries.end() && given.find(1, "default") == nullptr)
-    with.refuse("a chat template takes a key that is not there");
-  if (found == entries.end()) return given.get(1, "default");
-  auto const taken = found->second;
-  entries.erase(found);
-  return taken;
+/// str.partition and rpartition: what stands in front of the separator, it, and what stands behind.
+value partition_at(interpreter& with, text of, text separator, std::size_t at, bool all_in_front) {
+  auto& parts = with.make_list(true);
+  if (at == std::string_view::npos) {
+    parts.values = {with.make(all_in_front ? of : text{}), with.make(text{}),
+                    with.make(all_in_front ? text{} : of)};
+    return value(&parts);
+  }
+  parts.values = {with.make(of.sub(0, at)), with.make(separator), with.make(of.sub(at + separator.size))};
+  return value(&parts);
 }
 
-value mapping_update(interpreter& with, value self, arguments const& given) {
-  auto const from = given.get(0, "other");
-  if (!from.is(kind::mapping)) with.refuse("a chat template updates a mapping with what is none");
-  auto const entries = from.entries->entries;
-  for (auto const& [key, held] : entries) self.entries->set(key, held);
-  with.charge_bytes(entries.size() * 64);
-  return value::none();
+value partition(interpreter& with, value self, arguments const& given) {
+  auto const& separator = required_text(with, given, 0, "sep");
+  return partition_at(with, *self.characters, separator, self.characters->view().find(separator.view()),
+                      true);
+}
+
+value rpartition(interpreter& with, value self, arguments const& given) {
+  auto const& separator = required_text(with, given, 0, "sep");
+  return partition_at(with, *self.characters, separator, self.characters->view().rfind(separator.view()),
+                      false);
 }
 
 constexpr std::pair<std::string_view, native_function> text_methods[] = {
@@ -273,6 +259,8 @@ constexpr std::pair<std::string_view, native_function> text_methods[] = {
     {"index", index_of},
     {"count", count_texts},
     {"join", join_method},
+    {"partition", partition},
+    {"rpartition", rpartition},
     {"format", format_method},
     {"removeprefix", remove_prefix},
     {"removesuffix", remove_suffix},
@@ -285,12 +273,11 @@ constexpr std::pair<std::string_view, native_function> text_methods[] = {
     {"isupper", has_case<UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LL>},
     {"islower", has_case<UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LU>}};
 
-constexpr std::pair<std::string_view, native_function> list_methods[] = {
-    {"append", list_append}, {"pop", list_pop}, {"count", list_count}, {"index", list_index}};
+constexpr std::pair<std::string_view, native_function> list_methods[] = {{"count", list_count},
+                                                                         {"index", list_index}};
 
 constexpr std::pair<std::string_view, native_function> mapping_methods[] = {
-    {"items", mapping_items}, {"keys", mapping_keys}, {"values", mapping_values},
-    {"get", mapping_get},     {"pop", mapping_pop},   {"update", mapping_update}};
+    {"items", mapping_items}, {"keys", mapping_keys}, {"values", mapping_values}, {"get", mapping_get}};
 
 } // namespace
 

@@ -128,8 +128,7 @@ private:
     tokens_.expect_name("in");
     made->expressions.push_back(expressions_.parse_tuple(conditionals::reserved));
     made->expressions.push_back(tokens_.take_if_name("if") ? expressions_.parse_expression() : nullptr);
-    if (tokens_.sees_name("recursive"))
-      fail(errc::unsupported, "a chat template loops recursively", made->line);
+    made->recursive = tokens_.take_if_name("recursive");
     tokens_.expect(token_kind::block_end);
     ++loops_;
     made->body = parse_until({"else", "endfor"});

@@ -75,7 +75,7 @@ enum class statement_kind : std::uint8_t {
   data,         ///< `name` is the text
   output,       ///< expressions[0]
   branch,       ///< `branches`, `otherwise`
-  loop,         ///< target, expressions: iterated, condition (may be null); body, otherwise
+  loop,         ///< target, expressions: iterated, condition (may be null); recursive, body, otherwise
   set,          ///< target, expressions[0]
   set_block,    ///< target, body; expressions[0]: a chain of filters on it, or null
   macro,        ///< name, parameters, body
@@ -96,6 +96,7 @@ struct statement {
   statement_kind kind = statement_kind::data;
   std::uint32_t line = 0;
   std::string name;
+  bool recursive = false;
   expression_ptr target; ///< variable, tuple of variables, or attribute of a variable
   std::vector<expression_ptr> expressions;
   std::vector<branch_body> branches;

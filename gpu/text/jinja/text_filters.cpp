@@ -2,6 +2,7 @@
 #include "gpu/text/jinja/tables.hpp"
 #include "gpu/text/jinja/text_operations.hpp"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -76,6 +77,22 @@ value escape(interpreter& with, value self, arguments const&) {
     for (auto const& [character, entity] : entities)
       if (part.data[0] == character) out.append(entity, part.at(0)), known = true;
     if (!known) out.append(part);
+  }
+  return with.make(out);
+}
+
+value encode_url(interpreter& with, value self, arguments const&) {
+  constexpr std::string_view unreserved =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-~/";
+  auto& out = with.build();
+  auto const of = with.as_text(self);
+  for (std::size_t at = 0; at < of.size; ++at) {
+    auto const byte = static_cast<unsigned char>(of.data[at]);
+    std::array<char, 3> const encoded{'%', "0123456789ABCDEF"[byte >> 4], "0123456789ABCDEF"[byte & 15U]};
+    if (unreserved.find(of.data[at]) != std::string_view::npos)
+      out.append(of.sub(at, 1));
+    else
+      out.append({encoded.data(), encoded.size()}, of.at(at));
   }
   return with.make(out);
 }
@@ -187,6 +204,7 @@ constexpr std::pair<std::string_view, native_function> filters[] = {{"upper", up
                                                                     {"e", escape},
                                                                     {"escape", escape},
                                                                     {"safe", safe},
+                                                                    {"urlencode", encode_url},
                                                                     {"tojson", to_json},
                                                                     {"int", to_integer},
                                                                     {"float", to_real},

@@ -77,11 +77,16 @@ struct mapping {
   void set(value key, value to);
 };
 
+struct statement;
+struct scope;
+
 struct loop_state {
   list const* items = nullptr;
   std::size_t at = 0;
   std::int64_t depth = 1;
   value changed_from;
+  statement const* recursive = nullptr; ///< the loop itself, where `loop(...)` may run it again
+  scope* home = nullptr;                ///< what it sees
 };
 
 } // namespace mayfly::gpu::jinja
