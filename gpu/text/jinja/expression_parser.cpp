@@ -7,6 +7,8 @@ namespace mayfly::gpu::jinja {
 namespace {
 
 constexpr int deepest = 100;
+constexpr int longest_chain = 200;
+constexpr int most_links = 5000; // in one expression with all its brackets: bounds its tree's height
 
 struct operator_name {
   std::string_view sign;
@@ -42,6 +44,11 @@ private:
   expression_parser& parser_;
 };
 
+void expression_parser::lengthen(int& chain) const {
+  if (++chain > longest_chain || ++links_ > most_links)
+    fail(errc::too_large, "a chat template has too long an expression", tokens_.now().line);
+}
+
 expression_parser::built expression_parser::make(expression_kind kind) const {
   auto made = std::make_unique<expression>();
   made->kind = kind;
@@ -58,13 +65,16 @@ expression_ptr expression_parser::combine(expression_kind kind, expression_ptr l
 }
 
 expression_ptr expression_parser::parse_expression(conditionals may) {
+  if (depth_ == 0) links_ = 0;
   nesting const guard(*this);
   return may == conditionals::allowed ? parse_conditional() : parse_or();
 }
 
 expression_ptr expression_parser::parse_conditional() {
+  int chain = 0;
   auto chosen = parse_or();
   while (tokens_.take_if_name("if")) {
+    lengthen(chain);
     auto made = make(expression_kind::conditional);
     made->children.push_back(parse_or());
     made->children.push_back(std::move(chosen));
@@ -75,16 +85,22 @@ expression_ptr expression_parser::parse_conditional() {
 }
 
 expression_ptr expression_parser::parse_or() {
+  int chain = 0;
   auto left = parse_and();
-  while (tokens_.take_if_name("or"))
+  while (tokens_.take_if_name("or")) {
+    lengthen(chain);
     left = combine(expression_kind::disjunction, std::move(left), parse_and());
+  }
   return left;
 }
 
 expression_ptr expression_parser::parse_and() {
+  int chain = 0;
   auto left = parse_not();
-  while (tokens_.take_if_name("and"))
+  while (tokens_.take_if_name("and")) {
+    lengthen(chain);
     left = combine(expression_kind::conjunction, std::move(left), parse_not());
+  }
   return left;
 }
 
@@ -124,8 +140,10 @@ expression_ptr expression_parser::parse_comparison() {
 }
 
 expression_ptr expression_parser::parse_sum() {
+  int chain = 0;
   auto left = parse_concatenation();
   while (auto const* sign = seen(tokens_, sums)) {
+    lengthen(chain);
     auto made = make(expression_kind::arithmetic);
     tokens_.take();
     made->operates = sign->operates;
@@ -137,8 +155,10 @@ expression_ptr expression_parser::parse_sum() {
 }
 
 expression_ptr expression_parser::parse_concatenation() {
+  int chain = 0;
   auto left = parse_product();
   while (tokens_.take_if_sign("~")) {
+    lengthen(chain);
     auto made = make(expression_kind::arithmetic);
     made->operates = operation::concatenate;
     made->children.push_back(std::move(left));
@@ -149,8 +169,10 @@ expression_ptr expression_parser::parse_concatenation() {
 }
 
 expression_ptr expression_parser::parse_product() {
+  int chain = 0;
   auto left = parse_power();
   while (auto const* sign = seen(tokens_, products)) {
+    lengthen(chain);
     auto made = make(expression_kind::arithmetic);
     tokens_.take();
     made->operates = sign->operates;
@@ -162,8 +184,10 @@ expression_ptr expression_parser::parse_product() {
 }
 
 expression_ptr expression_parser::parse_power() {
+  int chain = 0;
   auto left = parse_unary(true);
   while (tokens_.take_if_sign("**")) {
+    lengthen(chain);
     auto made = make(expression_kind::arithmetic);
     made->operates = operation::power;
     made->children.push_back(std::move(left));
@@ -227,8 +251,10 @@ expression_ptr expression_parser::parse_target() {
 }
 
 expression_ptr expression_parser::parse_filters(expression_ptr subject, bool bare) {
+  int chain = 0;
   while (bare || tokens_.take_if_sign("|")) {
     bare = false;
+    lengthen(chain);
     auto made = make(expression_kind::filter);
     made->name = tokens_.expect(token_kind::name).text;
     while (tokens_.take_if_sign(".")) (made->name += '.') += tokens_.expect(token_kind::name).text;
@@ -261,7 +287,9 @@ std::vector<argument> expression_parser::parse_arguments() {
 }
 
 expression_ptr expression_parser::parse_filters_and_tests(expression_ptr subject) {
+  int chain = 0;
   while (true) {
+    lengthen(chain);
     if (tokens_.sees_sign("|"))
       subject = parse_filters(std::move(subject), false);
     else if (tokens_.take_if_name("is"))

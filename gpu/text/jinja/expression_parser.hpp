@@ -23,6 +23,8 @@ public:
 
 private:
   using built = std::unique_ptr<expression>;
+  /// Counts the links of a chain: each makes the tree one level deeper.
+  void lengthen(int& chain) const;
   class nesting;
 
   built make(expression_kind kind) const;
@@ -53,6 +55,7 @@ private:
 
   token_stream& tokens_;
   int depth_ = 0;
+  int links_ = 0;
 };
 
 } // namespace mayfly::gpu::jinja

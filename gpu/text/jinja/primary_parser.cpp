@@ -92,7 +92,9 @@ expression_ptr expression_parser::parse_mapping() {
 }
 
 expression_ptr expression_parser::parse_postfix(expression_ptr subject) {
+  int chain = 0;
   while (true) {
+    lengthen(chain);
     if (tokens_.sees_sign(".") || tokens_.sees_sign("["))
       subject = parse_subscript(std::move(subject));
     else if (tokens_.sees_sign("("))
