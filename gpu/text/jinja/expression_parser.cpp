@@ -44,7 +44,7 @@ private:
   expression_parser& parser_;
 };
 
-void expression_parser::lengthen(int& chain) const {
+void expression_parser::lengthen(int& chain) {
   if (++chain > longest_chain || ++links_ > most_links)
     fail(errc::too_large, "a chat template has too long an expression", tokens_.now().line);
 }

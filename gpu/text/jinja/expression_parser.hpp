@@ -24,7 +24,7 @@ public:
 private:
   using built = std::unique_ptr<expression>;
   /// Counts the links of a chain: each makes the tree one level deeper.
-  void lengthen(int& chain) const;
+  void lengthen(int& chain);
   class nesting;
 
   built make(expression_kind kind) const;
