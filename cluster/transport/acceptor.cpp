@@ -12,7 +12,7 @@ constexpr std::chrono::seconds memory_of_the_gone{10};
 
 } // namespace
 
-acceptor::acceptor(zmq_context const& context, transport_options const& options, trust_set const& trust,
+acceptor::acceptor(link_context const& context, transport_options const& options, trust_set const& trust,
                    link_protocol& protocol)
     : options_(options), protocol_(protocol), zap_(context, trust), router_(context, ZMQ_ROUTER),
       monitor_(context, router_, ZMQ_EVENT_DISCONNECTED) {
@@ -42,8 +42,8 @@ bool acceptor::receive(int most) {
 }
 
 bool acceptor::receive_one() {
-  zmq_part id;
-  zmq_part frame;
+  frame_part id;
+  frame_part frame;
   if (!id.receive(router_)) return false;
   if (!id.more() || !frame.receive(router_)) return true;
   bool const excess = discard_rest(router_, frame);
@@ -59,7 +59,7 @@ bool acceptor::receive_one() {
   return true;
 }
 
-acceptor::arrival* acceptor::arrival_of(std::string const& routing_id, zmq_part& first) {
+acceptor::arrival* acceptor::arrival_of(std::string const& routing_id, frame_part& first) {
   auto place = arrivals_.find(routing_id);
   if (place == arrivals_.end()) {
     auto const key = key_of(first.property("User-Id"));

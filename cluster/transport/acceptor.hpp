@@ -7,7 +7,7 @@ namespace mayfly::cluster {
 
 class acceptor {
 public:
-  acceptor(zmq_context const& context, transport_options const& options, trust_set const& trust,
+  acceptor(link_context const& context, transport_options const& options, trust_set const& trust,
            link_protocol& protocol);
 
   /// Errors: io (`number`: errno).
@@ -22,9 +22,9 @@ public:
   /// Forgets routing ids of sessions that are long gone.
   void forget_old();
 
-  zmq_socket const& router() const noexcept { return router_; }
-  zmq_socket const& monitor() const noexcept { return monitor_.socket(); }
-  zmq_socket const& questions() const noexcept { return zap_.socket(); }
+  link_socket const& router() const noexcept { return router_; }
+  link_socket const& monitor() const noexcept { return monitor_.socket(); }
+  link_socket const& questions() const noexcept { return zap_.socket(); }
 
 private:
   struct arrival {
@@ -33,13 +33,13 @@ private:
     boot_clock::time_point last;
   };
   bool receive_one();
-  arrival* arrival_of(std::string const& routing_id, zmq_part& first);
+  arrival* arrival_of(std::string const& routing_id, frame_part& first);
   void closed(int descriptor);
 
   transport_options const& options_;
   link_protocol& protocol_;
   zap_handler zap_; // before the ROUTER: bound first, or CURVE lets everybody in
-  zmq_socket router_;
+  link_socket router_;
   socket_monitor monitor_;
   name endpoint_;
   std::unordered_map<std::string, arrival> arrivals_; ///< by routing id; ids are not used twice

@@ -23,11 +23,11 @@ error reason_of(socket_event const& event, session_state state) {
   return {errc::unavailable, "the peer closed the link", 0};
 }
 
-zmq_pollitem_t readable(zmq_socket const& socket) { return {socket.raw(), 0, ZMQ_POLLIN, 0}; }
+zmq_pollitem_t readable(link_socket const& socket) { return {socket.raw(), 0, ZMQ_POLLIN, 0}; }
 
 } // namespace
 
-link_loop::link_loop(zmq_context const& context, transport_options const& options, link_listener& listener,
+link_loop::link_loop(link_context const& context, transport_options const& options, link_listener& listener,
                      trust_set const& trust, std::shared_ptr<outbox> out)
     : context_(context), options_(options), listener_(listener), out_(out),
       protocol_(options, listener, trust, std::move(out)) {
@@ -57,9 +57,11 @@ void link_loop::turn() {
 
 std::vector<zmq_pollitem_t> link_loop::items() const {
   std::vector<zmq_pollitem_t> all{{nullptr, out_->descriptor(), ZMQ_POLLIN, 0}};
-  if (acceptor_)
-    for (auto const* socket : {&acceptor_->router(), &acceptor_->monitor(), &acceptor_->questions()})
-      all.push_back(readable(*socket));
+  if (acceptor_) {
+    if (open_) all.push_back(readable(acceptor_->router()));
+    all.push_back(readable(acceptor_->monitor()));
+    all.push_back(readable(acceptor_->questions()));
+  }
   for (auto const number : dialled_) {
     auto const* const one = dialled(number);
     if (one == nullptr) continue;
@@ -86,7 +88,7 @@ void link_loop::take_outbox() {
 void link_loop::receive() {
   if (acceptor_) {
     acceptor_->watch();
-    acceptor_->receive(frames_a_turn);
+    if (open_) acceptor_->receive(frames_a_turn);
   }
   for (auto const number : std::vector(dialled_)) {
     if (auto* const one = dialled(number)) watch(*one);
@@ -98,7 +100,7 @@ void link_loop::receive() {
 void link_loop::receive(dialled_session& from, int most) {
   auto const number = from.number;
   for (int count = 0; count < most && dialled(number) != nullptr; ++count) {
-    zmq_part frame;
+    frame_part frame;
     if (!frame.receive(from.socket())) return;
     if (discard_rest(from.socket(), frame))
       protocol_.drop(number, {errc::malformed, "a message of several frames", 0});

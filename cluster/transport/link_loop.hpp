@@ -6,7 +6,7 @@ namespace mayfly::cluster {
 
 class link_loop {
 public:
-  link_loop(zmq_context const& context, transport_options const& options, link_listener& listener,
+  link_loop(link_context const& context, transport_options const& options, link_listener& listener,
             trust_set const& trust, std::shared_ptr<outbox> out);
 
   /// Errors: io. Called before `run`; nothing to do where nothing is to be bound.
@@ -20,6 +20,7 @@ public:
   void dial(dial_number number, dial_request request);
   void hang_up(dial_number number);
   link_protocol& protocol() noexcept { return protocol_; }
+  void open() noexcept { open_ = true; }
   void stop() noexcept { stopping_ = true; }
 
 private:
@@ -35,7 +36,7 @@ private:
   void flush();
   dialled_session* dialled(session_number number) const noexcept;
 
-  zmq_context const& context_;
+  link_context const& context_;
   transport_options const& options_;
   link_listener& listener_;
   std::shared_ptr<outbox> out_;
@@ -46,6 +47,7 @@ private:
   std::vector<outbox::addressed_frame> frames_;
   std::vector<outbox::order> orders_;
   boot_clock::time_point next_beat_{};
+  bool open_ = false;
   bool stopping_ = false;
 };
 

@@ -6,9 +6,9 @@
 namespace mayfly::cluster {
 namespace {
 
-zmq_socket stranger(zmq_context const& context, messages::bytes32 const& server_key) {
+link_socket stranger(link_context const& context, messages::bytes32 const& server_key) {
   auto const key = crypto::link_key::generate();
-  zmq_socket socket(context, ZMQ_DEALER);
+  link_socket socket(context, ZMQ_DEALER);
   socket.set(ZMQ_CURVE_PUBLICKEY, key.public_key);
   socket.set(ZMQ_CURVE_SECRETKEY, key.secret.reveal());
   socket.set(ZMQ_CURVE_SERVERKEY, server_key);
@@ -26,7 +26,7 @@ std::optional<result<void>> verdict_of(socket_event const& event) {
 
 } // namespace
 
-result<void> refuses_strangers(zmq_context const& context, std::string const& endpoint,
+result<void> refuses_strangers(link_context const& context, std::string const& endpoint,
                                messages::bytes32 const& server_key, std::chrono::milliseconds patience) {
   auto socket = stranger(context, server_key);
   socket_monitor const monitor(context, socket, ZMQ_EVENT_ALL);

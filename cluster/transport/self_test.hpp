@@ -6,7 +6,7 @@ namespace mayfly::cluster {
 
 /// Connects with a random key and waits to be refused. Errors: untrusted (let in, or not refused within
 /// `patience`), io.
-result<void> refuses_strangers(zmq_context const& context, std::string const& endpoint,
+result<void> refuses_strangers(link_context const& context, std::string const& endpoint,
                                messages::bytes32 const& server_key, std::chrono::milliseconds patience);
 
 } // namespace mayfly::cluster

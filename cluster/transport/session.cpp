@@ -20,7 +20,7 @@ session_number next_session_number() noexcept {
   return ++last;
 }
 
-bool send_frame(zmq_socket const& to, frame_owner frame) noexcept {
+bool send_frame(link_socket const& to, frame_owner frame) noexcept {
   zmq_msg_t message;
   auto const bytes = frame->bytes();
   auto const release = [](void*, void* owner) { delete static_cast<outgoing_frame*>(owner); };
@@ -31,7 +31,7 @@ bool send_frame(zmq_socket const& to, frame_owner frame) noexcept {
   return false;
 }
 
-void set_link_options(zmq_socket& socket, transport_options const& options) {
+void set_link_options(link_socket& socket, transport_options const& options) {
   socket.set(ZMQ_CURVE_PUBLICKEY, options.public_key);
   socket.set(ZMQ_CURVE_SECRETKEY, options.secret_key.reveal());
   socket.set(ZMQ_MAXMSGSIZE, static_cast<std::int64_t>(options.max_message_bytes));
@@ -44,7 +44,7 @@ void set_link_options(zmq_socket& socket, transport_options const& options) {
   socket.set(ZMQ_HANDSHAKE_IVL, milliseconds_of(options.handshake));
 }
 
-accepted_session::accepted_session(zmq_socket const& router, std::string routing_id,
+accepted_session::accepted_session(link_socket const& router, std::string routing_id,
                                    messages::bytes32 const& their_key, int descriptor,
                                    std::size_t outbox_bytes)
     : session(next_session_number(), link_direction::accepted, their_key, outbox_bytes), router_(router),
@@ -65,7 +65,7 @@ void accepted_session::ended(error const&) {
   descriptor_ = -1;
 }
 
-dialled_session::dialled_session(session_number own_number, zmq_context const& context,
+dialled_session::dialled_session(session_number own_number, link_context const& context,
                                  transport_options const& options, dial_request request)
     : session(own_number, link_direction::dialled, request.public_key, options.outbox_bytes),
       request_(std::move(request)), socket_(context, ZMQ_DEALER), monitor_(context, socket_, ZMQ_EVENT_ALL) {

@@ -51,12 +51,12 @@ public:
 };
 
 /// Hands a frame to ZeroMQ, which frees (and so wipes) it once encrypted. False if it was not taken.
-bool send_frame(zmq_socket const& to, frame_owner frame) noexcept;
+bool send_frame(link_socket const& to, frame_owner frame) noexcept;
 
 /// A connection to the own ROUTER.
 class accepted_session final : public session {
 public:
-  accepted_session(zmq_socket const& router, std::string routing_id, messages::bytes32 const& their_key,
+  accepted_session(link_socket const& router, std::string routing_id, messages::bytes32 const& their_key,
                    int descriptor, std::size_t outbox_bytes);
   bool transmit(frame_owner frame) override;
   /// A ROUTER cannot close one of its connections: its TCP socket is shut down instead, if it is still the
@@ -68,7 +68,7 @@ public:
   void disown_descriptor() noexcept { descriptor_ = -1; }
 
 private:
-  zmq_socket const& router_;
+  link_socket const& router_;
   std::string routing_id_;
   int descriptor_;
   sockaddr_storage remote_{};
@@ -77,7 +77,7 @@ private:
 /// A connection of our own making: a DEALER that connects once.
 class dialled_session final : public session {
 public:
-  dialled_session(session_number own_number, zmq_context const& context, transport_options const& options,
+  dialled_session(session_number own_number, link_context const& context, transport_options const& options,
                   dial_request request);
   bool transmit(frame_owner frame) override;
   void ended(error const& why) override;
@@ -85,16 +85,16 @@ public:
   /// Nobody wants its callbacks any more.
   void forget() noexcept { request_.up = nullptr, request_.down = nullptr; }
 
-  zmq_socket const& socket() const noexcept { return socket_; }
+  link_socket const& socket() const noexcept { return socket_; }
   socket_monitor const& monitor() const noexcept { return monitor_; }
 
 private:
   dial_request request_;
-  zmq_socket socket_;
+  link_socket socket_;
   socket_monitor monitor_;
 };
 
 /// The options that accepting and dialling sockets share.
-void set_link_options(zmq_socket& socket, transport_options const& options);
+void set_link_options(link_socket& socket, transport_options const& options);
 
 } // namespace mayfly::cluster

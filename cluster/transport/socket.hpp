@@ -13,12 +13,12 @@
 namespace mayfly::cluster {
 
 /// A context with one I/O thread. Its sockets must be closed before it.
-class zmq_context {
+class link_context {
 public:
-  zmq_context();
-  zmq_context(zmq_context const&) = delete;
-  zmq_context& operator=(zmq_context const&) = delete;
-  ~zmq_context();
+  link_context();
+  link_context(link_context const&) = delete;
+  link_context& operator=(link_context const&) = delete;
+  ~link_context();
   void* raw() const noexcept { return raw_; }
 
 private:
@@ -27,13 +27,13 @@ private:
 
 /// A socket. Linger is 0: what is unsent when it closes is freed (and wiped). The first option, bind or
 /// connect that fails is remembered in `failure()`.
-class zmq_socket {
+class link_socket {
 public:
-  zmq_socket() noexcept = default;
-  zmq_socket(zmq_context const& context, int type);
-  zmq_socket(zmq_socket&& other) noexcept;
-  zmq_socket& operator=(zmq_socket&& other) noexcept;
-  ~zmq_socket() { close(); }
+  link_socket() noexcept = default;
+  link_socket(link_context const& context, int type);
+  link_socket(link_socket&& other) noexcept;
+  link_socket& operator=(link_socket&& other) noexcept;
+  ~link_socket() { close(); }
 
   void set(int option, int value) noexcept;
   void set(int option, std::int64_t value) noexcept;
@@ -59,15 +59,15 @@ private:
 };
 
 /// One received message part; wiped when it goes.
-class zmq_part {
+class frame_part {
 public:
-  zmq_part() noexcept { zmq_msg_init(&message_); }
-  zmq_part(zmq_part const&) = delete;
-  zmq_part& operator=(zmq_part const&) = delete;
-  ~zmq_part();
+  frame_part() noexcept { zmq_msg_init(&message_); }
+  frame_part(frame_part const&) = delete;
+  frame_part& operator=(frame_part const&) = delete;
+  ~frame_part();
 
   /// False if nothing is there.
-  bool receive(zmq_socket const& from) noexcept;
+  bool receive(link_socket const& from) noexcept;
   bool more() const noexcept { return zmq_msg_more(&message_) != 0; }
   std::span<std::byte const> bytes() noexcept;
   std::string text();
@@ -81,7 +81,7 @@ private:
 };
 
 /// Takes what is left of a message of several parts; true if there was anything.
-bool discard_rest(zmq_socket const& from, zmq_part const& last) noexcept;
+bool discard_rest(link_socket const& from, frame_part const& last) noexcept;
 
 /// What a socket's monitor told.
 struct socket_event {
@@ -94,17 +94,17 @@ struct socket_event {
 class socket_monitor {
 public:
   /// `events`: an OR of ZMQ_EVENT_*.
-  socket_monitor(zmq_context const& context, zmq_socket const& watched, int events);
+  socket_monitor(link_context const& context, link_socket const& watched, int events);
   socket_monitor(socket_monitor const&) = delete;
   socket_monitor& operator=(socket_monitor const&) = delete;
   ~socket_monitor();
 
   std::optional<socket_event> next() const noexcept;
-  zmq_socket const& socket() const noexcept { return own_end_; }
+  link_socket const& socket() const noexcept { return own_end_; }
 
 private:
   void* watched_;
-  zmq_socket own_end_;
+  link_socket own_end_;
 };
 
 } // namespace mayfly::cluster

@@ -21,7 +21,7 @@ struct transport::parts {
   transport_options options;
   trust_set trust;
   std::shared_ptr<outbox> out;
-  zmq_context context; // ends after the loop and its sockets
+  link_context context; // ends after the loop and its sockets
   link_loop loop;
   std::thread thread;
 };
@@ -45,7 +45,13 @@ result<std::unique_ptr<transport>> transport::start(transport_options options, l
   return made;
 }
 
-transport::~transport() {
+transport::~transport() { stop(); }
+
+void transport::open() {
+  parts_->out->push([loop = &parts_->loop] { loop->open(); });
+}
+
+void transport::stop() {
   if (!parts_ || !parts_->thread.joinable()) return;
   parts_->out->push([loop = &parts_->loop] { loop->stop(); });
   parts_->thread.join();

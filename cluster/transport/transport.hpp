@@ -67,13 +67,18 @@ using dial_number = std::uint64_t;
 /// Thread-safe but for start and stop.
 class transport {
 public:
-  /// Binds, tests that a random key is refused, and starts the link thread. Errors: io (`number`: errno),
+  /// Binds, starts the link thread, and tests that a random key is refused. Errors: io (`number`: errno),
   /// untrusted (a stranger's key was let in: the node must not run), configuration (keys of a wrong length).
   /// The listener must outlive the transport.
   static result<std::unique_ptr<transport>> start(transport_options options, link_listener& listener);
   /// Gives what was sent up to 200 ms to leave, then closes: the listener hears `down` for each link, and
   /// nothing after.
   ~transport();
+  /// What the destructor does, sooner: afterwards everything else does nothing. Not by the link thread.
+  void stop();
+  /// From now on what dialling nodes say is taken; until then they wait. So whoever hears it can be made
+  /// after the transport.
+  void open();
   transport(transport const&) = delete;
   transport& operator=(transport const&) = delete;
 

@@ -10,13 +10,13 @@ namespace {
 constexpr std::string_view digits = "0123456789abcdef";
 constexpr std::size_t question_parts = 7; // version, id, domain, address, identity, mechanism, credentials
 
-void send_text(zmq_socket const& to, std::string_view text, int flags) {
+void send_text(link_socket const& to, std::string_view text, int flags) {
   zmq_send(to.raw(), text.data(), text.size(), ZMQ_DONTWAIT | flags);
 }
 
 } // namespace
 
-zap_handler::zap_handler(zmq_context const& context, trust_set const& trust)
+zap_handler::zap_handler(link_context const& context, trust_set const& trust)
     : socket_(context, ZMQ_REP), trust_(trust) {
   socket_.bind("inproc://zeromq.zap.01");
 }
@@ -27,7 +27,7 @@ void zap_handler::answer() {
 }
 
 bool zap_handler::answer_one() {
-  std::deque<zmq_part> parts;
+  std::deque<frame_part> parts;
   do {
     if (!parts.emplace_back().receive(socket_)) return false;
   } while (parts.back().more());

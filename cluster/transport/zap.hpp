@@ -11,17 +11,17 @@ inline constexpr std::string_view zap_domain = "mayfly";
 /// Must be made before the socket that it guards is bound.
 class zap_handler {
 public:
-  zap_handler(zmq_context const& context, trust_set const& trust);
+  zap_handler(link_context const& context, trust_set const& trust);
 
   /// Answers every question that waits: 200 with the key in hexadecimal as User-Id, or 400.
   void answer();
-  zmq_socket const& socket() const noexcept { return socket_; }
+  link_socket const& socket() const noexcept { return socket_; }
 
 private:
   bool answer_one();
   bool admits(std::string const& domain, std::string const& mechanism,
               std::span<std::byte const> credentials) const;
-  zmq_socket socket_;
+  link_socket socket_;
   trust_set const& trust_;
 };
 

@@ -125,6 +125,7 @@ struct test_node {
     auto made = transport::start(std::move(with), ear);
     REQUIRE(made);
     link = std::move(*made);
+    link->open();
   }
   void start(std::vector<messages::bytes32> trusted = {}) {
     auto with = options();

@@ -184,7 +184,7 @@ TEST_CASE("a link that is hung up calls its dialler no more") {
   test_node other;
   other.start({pair.dialler.key.public_key});
   auto const number = pair.dialler.dial(other);
-  REQUIRE(other.ear.wait_up());
+  REQUIRE(pair.dialler.ear.wait_up(2));
   pair.dialler.link->hang_up(number);
   REQUIRE(other.ear.wait_down());
   CHECK(pair.dialler.ear.wait_down());
