@@ -103,20 +103,21 @@ def write_distributions(model: Path, network: AutoModelForCausalLM, sequences: l
     write_bytes(GOLDEN / "numerics" / f"{model.stem}.bin", b"".join(parts))
 
 
-def compare() -> list:
-    """Live: the default model as it is and as floats, the tiny model in every type, the micro models."""
-    rows = []
+def compare():
+    """Live: the default model as it is and as floats, the tiny model in every type, the micro models. A row
+    each, as soon as it is known."""
     main = default_model()
     texts = [text for text in source_texts(llama_cpp("--source") / "source" / "docs", 200_000) if len(text) > 2000]
     chats = chat_sequences(reference(main), main, 8)
     documents = [ids[:LENGTH] for ids in from_gguf(main).ids(texts) if len(ids) >= LENGTH][:8]
     for model in (main, variant(main, "F32"), variant(main, "F16")):
-        rows += [agreement(model, documents, ", documents"), agreement(model, chats, ", chats")]
+        yield agreement(model, documents, ", documents")
+        yield agreement(model, chats, ", chats")
     chats = chat_sequences(reference(TINY), TINY, 9)
     for model in (TINY, *(variant(TINY, kind) for kind in TINY_TYPES)):
-        rows.append(agreement(model, chats))
-    micro = [MODELS / f"micro-{name}.gguf" for name in ("f32", "f16", "mixed")]
-    return rows + [agreement(model, random_sequences(320, 2, 160)) for model in micro]
+        yield agreement(model, chats)
+    for name in ("f32", "f16", "mixed"):
+        yield agreement(MODELS / f"micro-{name}.gguf", random_sequences(320, 2, 160))
 
 
 def agreement(model: Path, sequences: list, of: str = "") -> tuple:

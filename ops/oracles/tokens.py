@@ -41,12 +41,14 @@ def line(vocabulary: Vocabulary, text: str, ids: list, special: bool) -> dict:
     return record
 
 
-def compare() -> list:
-    """Live comparison on the large corpus. Returns (name, figures, good) per vocabulary."""
+def compare():
+    """Live comparison on the large corpus. Rows of (name, figures, good), as soon as each is known."""
     texts = live_texts()
-    rows = [agreement(vocabulary, texts, special) for vocabulary in shipped() + obtained(default_model())
-            for special in (False, True)]
-    return rows + [published_agreement(file) for file in published()]
+    for vocabulary in shipped() + obtained(default_model()):
+        yield agreement(vocabulary, texts, False)
+        yield agreement(vocabulary, texts, True)
+    for file in published():
+        yield published_agreement(file)
 
 
 def published() -> list:
