@@ -59,17 +59,20 @@ thread_pool::~thread_pool() {
   for (auto& thread : threads_) thread.join();
 }
 
+// A thread that comes late to the last region may read this one's numbers, and must not claim with them what
+// the last one's lanes count. So the lanes are closed before any number changes: whoever reads a new number
+// finds its claim refused.
 void thread_pool::start(region const& work) {
-  call_.store(work.call, std::memory_order_relaxed);
-  context_.store(work.context, std::memory_order_relaxed);
-  units_.store(work.units, std::memory_order_relaxed);
-  chunk_.store(work.chunk, std::memory_order_relaxed);
-  own_chunks_only_.store(work.own_chunks_only, std::memory_order_relaxed);
-  done_.store(0, std::memory_order_relaxed);
   auto const generation = generation_.load(std::memory_order_relaxed) + 1;
-  for (auto& each : lanes_) {
-    each.next.store(std::uint64_t{generation} << 32, std::memory_order_release);
-  }
+  auto const open = std::uint64_t{generation} << 32;
+  for (auto& each : lanes_) each.next.store(open | UINT32_MAX, std::memory_order_release);
+  call_.store(work.call, std::memory_order_release);
+  context_.store(work.context, std::memory_order_release);
+  units_.store(work.units, std::memory_order_release);
+  chunk_.store(work.chunk, std::memory_order_release);
+  own_chunks_only_.store(work.own_chunks_only, std::memory_order_release);
+  done_.store(0, std::memory_order_release);
+  for (auto& each : lanes_) each.next.store(open, std::memory_order_release);
   generation_.store(generation, std::memory_order_seq_cst);
   generation_.notify_all();
   auto const own = take_part(0, generation);
@@ -113,9 +116,9 @@ std::uint32_t thread_pool::await_generation(std::uint32_t seen) {
 }
 
 thread_pool::region thread_pool::current() const noexcept {
-  return {call_.load(std::memory_order_relaxed), context_.load(std::memory_order_relaxed),
-          units_.load(std::memory_order_relaxed), chunk_.load(std::memory_order_relaxed),
-          own_chunks_only_.load(std::memory_order_relaxed)};
+  return {call_.load(std::memory_order_acquire), context_.load(std::memory_order_acquire),
+          units_.load(std::memory_order_acquire), chunk_.load(std::memory_order_acquire),
+          own_chunks_only_.load(std::memory_order_acquire)};
 }
 
 std::size_t thread_pool::take_part(std::size_t participant, std::uint32_t generation) {

@@ -1,5 +1,6 @@
 #include "gpu/kernels/cpu/thread_pool.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <set>
@@ -54,6 +55,19 @@ TEST_CASE("many short regions in a row lose no unit") {
     pool.run(6, 1, [&](std::size_t, std::size_t begin, std::size_t end) { total += end - begin; });
   }
   CHECK(total == 6U * 20000U);
+}
+
+TEST_CASE("a thread that comes late to a region takes nothing of the next one twice") {
+  thread_pool pool(4);
+  std::vector<std::atomic<int>> visits(64);
+  for (std::size_t round = 0; round < 20000; ++round) {
+    auto const units = 2 + round * 7 % 60; // longer and shorter in turn
+    for (auto& each : visits) each = 0;
+    pool.run(units, 1, [&](std::size_t, std::size_t begin, std::size_t) { ++visits[begin]; });
+    auto const once = std::count(visits.begin(), visits.end(), 1);
+    if (once != static_cast<std::ptrdiff_t>(units))
+      FAIL("round " << round << ": " << once << " of " << units);
+  }
 }
 
 TEST_CASE("a thread that is held up delays only what it has begun") {
