@@ -33,7 +33,8 @@ result<void> check(struct stat const& status) {
     return error{errc::not_permitted, "a secret is a regular file", status.st_mode};
   if ((status.st_mode & 0177U) != 0)
     return error{errc::not_permitted, "a secret file must have mode 0600", status.st_mode & 07777U};
-  if (status.st_uid != geteuid() && status.st_uid != 0)
+  // Root reads what it keeps for its unprivileged children.
+  if (status.st_uid != geteuid() && status.st_uid != 0 && geteuid() != 0)
     return error{errc::not_permitted, "a secret file belongs to another user", status.st_uid};
   if (status.st_size > static_cast<off_t>(largest_secret_bytes))
     return error{errc::too_large, "a secret file of more than 1 MiB", status.st_size};
@@ -47,6 +48,16 @@ result<void> write_all(int file, std::span<std::byte const> bytes) {
     if (written < 0) return system_failure("cannot write a secret");
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
+  return {};
+}
+
+/// Where root writes into a directory of another user, the file is that user's: who reads it owns it.
+result<void> give_to_owner(int file, std::filesystem::path const& path) {
+  if (geteuid() != 0) return {};
+  struct stat folder{};
+  auto const directory = path.parent_path().empty() ? std::filesystem::path(".") : path.parent_path();
+  if (stat(directory.c_str(), &folder) != 0 || fchown(file, folder.st_uid, folder.st_gid) != 0)
+    return system_failure("cannot give a secret file to its directory's owner");
   return {};
 }
 
@@ -95,6 +106,7 @@ result<void> write_secret(std::filesystem::path const& path, std::span<std::byte
     if (file.number() < 0) return system_failure("cannot create a secret file");
     // The process's umask may take bits away, never add them; 0600 is what readers demand.
     if (fchmod(file.number(), 0600) != 0) written = system_failure("cannot protect a secret file");
+    if (written) written = give_to_owner(file.number(), path);
     if (written) written = write_all(file.number(), secret);
     if (written && fsync(file.number()) != 0) written = system_failure("cannot flush a secret file");
   }

@@ -1,0 +1,26 @@
+#pragma once
+// Which processes a local cluster consists of. Pure: from configuration to a list.
+#include "cluster/node/configuration.hpp"
+
+#include <string>
+#include <vector>
+
+namespace mayfly::node {
+
+/// One process to keep running. `label` is what people and cluster.json see: "front", "worker", "gateway",
+/// ...
+struct child_plan {
+  std::string label;
+  messages::role_set roles = 0;
+  bool seed = false;
+  std::uint16_t http_port = 0;  ///< gateways
+  std::uint16_t admin_port = 0; ///< the process with operations
+  unsigned threads = 0;         ///< workers
+};
+
+/// One front node and N workers; split: every role a process, gateways on successive ports; joining another
+/// host's cluster: workers alone. `processors` are shared out among the workers where the configuration says
+/// nothing.
+std::vector<child_plan> plan_children(cluster_configuration const& configuration, unsigned processors);
+
+} // namespace mayfly::node

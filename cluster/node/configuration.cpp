@@ -1,0 +1,272 @@
+#include "cluster/node/configuration.hpp"
+
+#include "protocol/crypto/encoding.hpp"
+
+#define TOML_EXCEPTIONS 1
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <toml++/toml.h>
+
+namespace mayfly::node {
+namespace {
+
+/// Thrown inside this file only; the public functions turn it into a value.
+struct refused {
+  std::string message;
+};
+
+/// A table whose keys are taken one by one: what is left at the end was not known.
+class section {
+public:
+  section(toml::table const* table, std::string where) : table_(table), where_(std::move(where)) {}
+
+  template <class T>
+  std::optional<T> take(std::string_view key) {
+    taken_.emplace_back(key);
+    if (table_ == nullptr) return std::nullopt;
+    auto const* node = table_->get(key);
+    if (node == nullptr) return std::nullopt;
+    auto value = node->value<T>();
+    if (!value) throw refused{place(key) + " has the wrong type"};
+    return value;
+  }
+
+  template <class T>
+  void number(std::string_view key, T& into, std::int64_t low, std::int64_t high) {
+    auto const value = take<std::int64_t>(key);
+    if (!value) return;
+    if (*value < low || *value > high)
+      throw refused{place(key) + " must lie between " + std::to_string(low) + " and " + std::to_string(high)};
+    into = static_cast<T>(*value);
+  }
+
+  void fraction(std::string_view key, double& into) {
+    if (auto value = take<double>(key)) into = *value;
+  }
+  void flag(std::string_view key, bool& into) {
+    if (auto value = take<bool>(key)) into = *value;
+  }
+  void path(std::string_view key, std::filesystem::path& into) {
+    if (auto value = take<std::string>(key)) into = *value;
+  }
+  void text(std::string_view key, std::string& into) {
+    if (auto value = take<std::string>(key)) into = std::move(*value);
+  }
+  void named(std::string_view key, name& into) {
+    auto value = take<std::string>(key);
+    if (!value) return;
+    auto parsed = name::parse(*value);
+    if (!parsed) throw refused{place(key) + " must be 1 to 128 letters, digits or ._:/@+*-"};
+    into = std::move(*parsed);
+  }
+  void key32(std::string_view key, messages::bytes32& into) {
+    auto value = take<std::string>(key);
+    if (!value) return;
+    if (!crypto::from_hexadecimal(*value, into)) throw refused{place(key) + " must be 64 hexadecimal digits"};
+  }
+  void secret(std::string_view key, ephemeral_bytes& into) {
+    messages::bytes32 bytes{};
+    key32(key, bytes);
+    if (bytes == messages::bytes32{}) return;
+    into = ephemeral_bytes(std::span<std::byte const>(bytes));
+    wipe(bytes.data(), bytes.size());
+  }
+  template <class Id>
+  void id(std::string_view key, Id& into) {
+    auto value = take<std::string>(key);
+    if (!value) return;
+    auto parsed = Id::parse(*value);
+    if (!parsed) throw refused{place(key) + " must be 16 hexadecimal digits"};
+    into = *parsed;
+  }
+  std::vector<std::string> texts(std::string_view key) {
+    taken_.emplace_back(key);
+    std::vector<std::string> found;
+    if (table_ == nullptr || table_->get(key) == nullptr) return found;
+    auto const* array = table_->get(key)->as_array();
+    if (array == nullptr) throw refused{place(key) + " must be an array of strings"};
+    for (auto const& element : *array) {
+      auto value = element.value<std::string>();
+      if (!value) throw refused{place(key) + " must be an array of strings"};
+      found.push_back(*value);
+    }
+    return found;
+  }
+  section table(std::string_view key) {
+    taken_.emplace_back(key);
+    if (table_ == nullptr || table_->get(key) == nullptr) return {nullptr, std::string(key)};
+    auto const* inner = table_->get(key)->as_table();
+    if (inner == nullptr) throw refused{place(key) + " must be a table"};
+    return {inner, std::string(key)};
+  }
+  std::vector<section> tables(std::string_view key) {
+    taken_.emplace_back(key);
+    std::vector<section> found;
+    if (table_ == nullptr || table_->get(key) == nullptr) return found;
+    auto const* array = table_->get(key)->as_array();
+    if (array == nullptr)
+      throw refused{place(key) + " must be an array of tables: [[" + std::string(key) + "]]"};
+    for (auto const& element : *array) {
+      if (!element.is_table()) throw refused{place(key) + " must be an array of tables"};
+      found.emplace_back(element.as_table(), std::string(key));
+    }
+    return found;
+  }
+  void finish() const {
+    if (table_ == nullptr) return;
+    for (auto const& [key, value] : *table_)
+      if (std::ranges::find(taken_, key.str()) == taken_.end())
+        throw refused{place(key.str()) + " is not a key that Mayfly knows"};
+  }
+
+private:
+  std::string place(std::string_view key) const {
+    return where_.empty() ? std::string(key) : where_ + "." + std::string(key);
+  }
+  toml::table const* table_;
+  std::string where_;
+  std::vector<std::string> taken_;
+};
+
+void read_http(section http, http_configuration& into) {
+  http.text("address", into.address);
+  http.number("port", into.port, 0, 65535);
+  http.number("admin_port", into.admin_port, 0, 65535);
+  http.flag("tls", into.tls);
+  http.path("certificate", into.certificate);
+  http.path("private_key", into.private_key);
+  http.number("max_body_bytes", into.max_body_bytes, 1024, std::int64_t{1} << 30);
+  http.number("max_in_flight", into.max_in_flight, 1, 1'000'000);
+  std::int64_t seconds = into.request_time.count();
+  http.number("request_seconds", seconds, 1, 86'400);
+  into.request_time = std::chrono::seconds(seconds);
+  http.finish();
+}
+
+model_configuration read_model(section model) {
+  model_configuration read;
+  model.named("id", read.id);
+  model.path("file", read.file);
+  if (read.id.empty() || read.file.empty()) throw refused{"each [[model]] needs an id and a file"};
+  for (auto const& text : model.texts("aliases")) {
+    auto alias = name::parse(text);
+    if (!alias) throw refused{"model.aliases must hold names"};
+    read.aliases.push_back(std::move(*alias));
+  }
+  model.number("context_tokens", read.context_tokens, 0, 1 << 24);
+  model.number("kv_bytes", read.kv_bytes, 0, std::int64_t{1} << 44);
+  model.number("max_sequences", read.max_sequences, 1, 4096);
+  model.number("max_queued", read.max_queued, 0, 1 << 20);
+  model.fraction("price_prompt", read.price_prompt);
+  model.fraction("price_completion", read.price_completion);
+  model.flag("demo", read.demo);
+  model.finish();
+  return read;
+}
+
+std::vector<model_configuration> read_models(section& root) {
+  std::vector<model_configuration> models;
+  for (auto const& table : root.tables("model")) models.push_back(read_model(table));
+  return models;
+}
+
+messages::role_set role_named(std::string const& text) {
+  static constexpr std::pair<std::string_view, messages::role> known[] = {
+      {"gateway", messages::role::gateway},       {"scheduler", messages::role::scheduler},
+      {"worker", messages::role::worker},         {"retention", messages::role::retention},
+      {"operations", messages::role::operations},
+  };
+  for (auto const& [spelling, role] : known)
+    if (spelling == text) return static_cast<messages::role_set>(role);
+  throw refused{"roles: known are gateway, scheduler, worker, retention, operations"};
+}
+
+std::vector<seed_configuration> read_seeds(section& root, std::string_view key) {
+  std::vector<seed_configuration> seeds;
+  for (auto table : root.tables(key)) {
+    auto& seed = seeds.emplace_back();
+    table.named("endpoint", seed.endpoint);
+    table.key32("public_key", seed.public_key);
+    table.finish();
+  }
+  return seeds;
+}
+
+void read_node(section root, node_configuration& into) {
+  root.id("node", into.node);
+  root.id("supervisor", into.supervisor);
+  for (auto const& text : root.texts("roles")) into.roles |= role_named(text);
+  if (into.roles == 0) throw refused{"roles: a node needs at least one"};
+  root.named("region", into.region);
+  root.named("listen", into.listen);
+  root.key32("public_key", into.public_key);
+  root.secret("secret_key", into.secret_key);
+  root.secret("receipt_seed", into.receipt_seed);
+  root.secret("pseudonym_key", into.pseudonym_key);
+  for (auto const& text : root.texts("trusted")) {
+    if (!crypto::from_hexadecimal(text, into.trusted.emplace_back()))
+      throw refused{"trusted: each key has 64 hexadecimal digits"};
+  }
+  into.seeds = read_seeds(root, "seed_node");
+  root.flag("seed", into.seed);
+  root.path("state_directory", into.state_directory);
+  root.path("api_keys", into.api_keys);
+  root.path("receipts", into.receipts);
+  root.path("request_log", into.request_log);
+  read_http(root.table("http"), into.http);
+  into.models = read_models(root);
+  root.number("threads", into.threads, 0, 1024);
+  root.number("control", into.control, -1, 1 << 20);
+  root.finish();
+}
+
+void read_cluster(section root, cluster_configuration& into) {
+  root.path("directory", into.directory);
+  root.number("workers", into.workers, 0, 1024);
+  root.flag("split", into.split);
+  root.number("gateways", into.gateways, 1, 64);
+  root.number("threads_per_worker", into.threads_per_worker, 0, 1024);
+  root.named("listen", into.listen);
+  root.named("worker_host", into.worker_host);
+  root.named("region", into.region);
+  auto seeds = read_seeds(root, "join");
+  if (!seeds.empty()) into.join = std::move(seeds);
+  read_http(root.table("http"), into.http);
+  auto models = read_models(root);
+  if (!models.empty()) into.models = std::move(models);
+  root.finish();
+}
+
+std::string where(toml::parse_error const& problem) {
+  std::ostringstream text;
+  text << "line " << problem.source().begin.line << ": " << problem.description();
+  return text.str();
+}
+
+template <class Configuration, class Reader>
+std::variant<Configuration, configuration_error> read(std::string_view toml, Configuration into,
+                                                      Reader reader) {
+  try {
+    auto const table = toml::parse(toml);
+    reader(section(&table, ""), into);
+    return std::variant<Configuration, configuration_error>(std::move(into));
+  } catch (toml::parse_error const& problem) {
+    return configuration_error{where(problem)};
+  } catch (refused const& problem) {
+    return configuration_error{problem.message};
+  }
+}
+
+} // namespace
+
+std::variant<node_configuration, configuration_error> read_node_configuration(std::string_view toml) {
+  return read(toml, node_configuration{}, read_node);
+}
+
+std::variant<cluster_configuration, configuration_error>
+read_cluster_configuration(std::string_view toml, cluster_configuration defaults) {
+  return read(toml, std::move(defaults), read_cluster);
+}
+
+} // namespace mayfly::node

@@ -1,0 +1,105 @@
+#include "cluster/node/hardening.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace mayfly::node {
+namespace {
+
+constexpr std::array refused_calls{
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(connect),
+    SCMP_SYS(creat),
+    SCMP_SYS(truncate),
+    SCMP_SYS(rename),
+    SCMP_SYS(renameat),
+    SCMP_SYS(renameat2),
+    SCMP_SYS(link),
+    SCMP_SYS(linkat),
+    SCMP_SYS(symlink),
+    SCMP_SYS(symlinkat),
+    SCMP_SYS(mkdir),
+    SCMP_SYS(mkdirat),
+    SCMP_SYS(mknod),
+    SCMP_SYS(mknodat),
+    SCMP_SYS(openat2),
+};
+
+bool refuse(scmp_filter_ctx filter) {
+  for (int call : refused_calls)
+    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0) != 0) return false;
+  // O_WRONLY is 1 and O_RDWR is 2: either bit of the access mode means writing.
+  for (unsigned mode : {unsigned{O_WRONLY}, unsigned{O_RDWR}}) {
+    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
+                         SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, mode)) != 0)
+      return false;
+    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open), 1,
+                         SCMP_A1(SCMP_CMP_MASKED_EQ, O_ACCMODE, mode)) != 0)
+      return false;
+  }
+  return true;
+}
+
+error refused_by_kernel(literal what) { return error{errc::not_permitted, what, errno}; }
+
+} // namespace
+
+result<void> harden_process() {
+  rlimit const none{0, 0};
+  if (setrlimit(RLIMIT_CORE, &none) != 0) return refused_by_kernel("core dumps could not be forbidden");
+  if (prctl(PR_SET_DUMPABLE, 0) != 0) return refused_by_kernel("the process could not be made undumpable");
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    return refused_by_kernel("new privileges could not be forbidden");
+  return {};
+}
+
+result<process_user> unprivileged_user() {
+  if (geteuid() != 0) return process_user{geteuid(), getegid()};
+  auto const* user = getpwnam("mayfly");
+  if (user == nullptr) user = getpwnam("nobody");
+  if (user == nullptr) return error{errc::not_permitted, "neither a user mayfly nor nobody exists", 0};
+  return process_user{user->pw_uid, user->pw_gid};
+}
+
+result<void> drop_privileges() {
+  if (geteuid() != 0) return {};
+  auto const user = unprivileged_user();
+  if (!user) return user.failure();
+  if (setgroups(0, nullptr) != 0 || setgid(user->gid) != 0 || setuid(user->uid) != 0)
+    return refused_by_kernel("privileges could not be dropped");
+  return {};
+}
+
+void raise_limits() {
+  for (auto resource : {RLIMIT_MEMLOCK, RLIMIT_NOFILE}) {
+    rlimit limit{};
+    getrlimit(resource, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    if (geteuid() == 0) limit.rlim_cur = limit.rlim_max = resource == RLIMIT_NOFILE ? 65536 : RLIM_INFINITY;
+    setrlimit(resource, &limit);
+  }
+}
+
+result<void> seal_worker() {
+  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+  if (filter == nullptr) return error{errc::not_permitted, "no seccomp filter could be made", 0};
+  seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+  bool const fine = refuse(filter) && seccomp_load(filter) == 0;
+  seccomp_release(filter);
+  if (!fine) return error{errc::not_permitted, "the seccomp filter was refused", 0};
+  return {};
+}
+
+} // namespace mayfly::node

@@ -1,0 +1,32 @@
+#pragma once
+// What a process gives up before it meets content (privacy.md, depth of defence 2 and 3).
+#include "protocol/base/result.hpp"
+
+#include <sys/types.h>
+
+namespace mayfly::node {
+
+/// No core dumps, not dumpable (so not ptrace-able by its own user, nothing of /proc/self readable to
+/// others), dies with its parent. Errors: not_permitted (`number` is errno).
+result<void> harden_process();
+
+/// Whom children run as: this process's own user, or where that is root the user "mayfly", or else "nobody".
+struct process_user {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+result<process_user> unprivileged_user();
+
+/// Becomes `unprivileged_user`. All threads. Call before `harden_process`: changing the user resets what it
+/// sets.
+result<void> drop_privileges();
+
+/// Lifts the limits on locked memory and open files to the hard limits, or to none where this process is
+/// root.
+void raise_limits();
+
+/// For a worker whose files are open: from now on no file can be opened for writing, no program run, no
+/// process traced or read, no connection made (seccomp-bpf). All threads. Errors: not_permitted.
+result<void> seal_worker();
+
+} // namespace mayfly::node

@@ -1,0 +1,126 @@
+#include "cluster/node/http_surface.hpp"
+
+#include "actors/accounts/key_file.hpp"
+#include "actors/gateway/http/ingress.hpp"
+#include "actors/operations/metrics.hpp"
+
+#include <ctime>
+
+namespace mayfly::node {
+namespace {
+
+using namespace actors;
+using messages::role;
+
+result<api::model_catalogue> catalogue_of(node_configuration const& configuration) {
+  std::vector<api::served_model> models;
+  for (auto const& model : configuration.models)
+    models.push_back({model.id, model.aliases, model.context_tokens, std::time(nullptr),
+                      *name::parse("mayfly"), model.demo});
+  return api::model_catalogue::make(std::move(models));
+}
+
+request_log_options log_options(node_configuration const& configuration) {
+  request_log_options options;
+  options.path = configuration.request_log;
+  for (auto const& model : configuration.models)
+    options.prices.push_back({model.id, model.price_prompt, model.price_completion});
+  return options;
+}
+
+http::ingress_options api_options(http_configuration const& http, std::optional<http::certificate> tls) {
+  http::ingress_options options;
+  options.serves = http::surface::api;
+  options.address = http.address;
+  options.port = http.port;
+  options.tls = std::move(tls);
+  options.limits.body_bytes = http.max_body_bytes;
+  options.generation_deadline = http.request_time;
+  return options;
+}
+
+class open_surface final : public http_surface {
+public:
+  explicit open_surface(role_host& roles) : roles_(roles) {}
+
+  result<void> open_api(node_configuration const& configuration, std::optional<http::certificate> tls) {
+    auto keys = accounts::key_file::open(configuration.api_keys);
+    if (!keys) return keys.failure();
+    keys_ = std::move(*keys);
+    auto catalogue = catalogue_of(configuration);
+    if (!catalogue) return catalogue.failure();
+    catalogue_ = std::move(*catalogue);
+    auto log = request_log::open(log_options(configuration));
+    if (!log) return log.failure();
+    log_ = std::move(*log);
+    auto opened = http::ingress::open(api_options(configuration.http, std::move(tls)), dependencies());
+    if (!opened) return opened.failure();
+    api_ = std::move(*opened);
+    api_->start();
+    return {};
+  }
+
+  result<void> open_admin(node_configuration const& configuration) {
+    http::ingress_options options;
+    options.serves = http::surface::admin;
+    options.port = configuration.http.admin_port;
+    auto wired = dependencies();
+    wired.metrics = [this] {
+      auto const status = roles_.status();
+      return status ? metrics_text(*status) : std::string();
+    };
+    auto opened = http::ingress::open(std::move(options), std::move(wired));
+    if (!opened) return opened.failure();
+    admin_ = std::move(*opened);
+    admin_->start();
+    return {};
+  }
+
+  std::uint16_t api_port() const noexcept override { return api_ ? api_->port() : std::uint16_t{0}; }
+  std::uint16_t admin_port() const noexcept override { return admin_ ? admin_->port() : std::uint16_t{0}; }
+  void drain() override {
+    if (api_) api_->drain();
+  }
+  std::size_t connections() const noexcept override { return api_ ? api_->connections() : 0; }
+
+private:
+  http::ingress_dependencies dependencies() {
+    http::ingress_dependencies wired;
+    wired.gateway = roles_.gateway();
+    wired.accounts = keys_.get();
+    wired.models = &catalogue_;
+    wired.log = log_.get();
+    wired.make_request_id = [this] { return request_id::make(roles_.view().read()->retention); };
+    wired.ready = [this] { return ready(); };
+    return wired;
+  }
+
+  http::readiness ready() const {
+    if (!roles_.gateway()) return {true, "operations"};
+    auto const now = roles_.view().read();
+    if (now->draining) return {false, "draining"};
+    return {now->ready, now->ready ? literal("ready") : literal("a part of the cluster is missing")};
+  }
+
+  role_host& roles_;
+  std::unique_ptr<accounts::key_file> keys_;
+  api::model_catalogue catalogue_;
+  std::unique_ptr<request_log> log_;
+  std::unique_ptr<http::ingress> api_;
+  std::unique_ptr<http::ingress> admin_;
+};
+
+} // namespace
+
+result<std::unique_ptr<http_surface>> http_surface::open(node_configuration const& configuration,
+                                                         std::optional<http::certificate> tls,
+                                                         role_host& roles) {
+  auto surface = std::make_unique<open_surface>(roles);
+  if (has_role(configuration.roles, role::gateway))
+    if (auto opened = surface->open_api(configuration, std::move(tls)); !opened) return opened.failure();
+  if (has_role(configuration.roles, role::operations))
+    if (auto opened = surface->open_admin(configuration); !opened) return opened.failure();
+  return std::unique_ptr<http_surface>(std::move(surface));
+}
+
+} // namespace mayfly::node

@@ -1,0 +1,28 @@
+#pragma once
+// The HTTP doors of one process: the API where it is a gateway, /metrics and health on loopback where it has
+// operations.
+#include "actors/gateway/http/certificate.hpp"
+#include "cluster/node/role_host.hpp"
+
+#include <optional>
+
+namespace mayfly::node {
+
+class http_surface {
+public:
+  /// Binds, listens and serves. Relative paths start in the current directory. Errors: those of the ingress,
+  /// the key file and the request log.
+  static result<std::unique_ptr<http_surface>> open(node_configuration const& configuration,
+                                                    std::optional<actors::http::certificate> tls,
+                                                    role_host& roles);
+  virtual ~http_surface() = default;
+
+  virtual std::uint16_t api_port() const noexcept = 0;   ///< 0: none
+  virtual std::uint16_t admin_port() const noexcept = 0; ///< 0: none
+  /// Accepts no more; what runs is finished.
+  virtual void drain() = 0;
+  /// Clients that are still connected.
+  virtual std::size_t connections() const noexcept = 0;
+};
+
+} // namespace mayfly::node

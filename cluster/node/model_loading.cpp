@@ -1,0 +1,44 @@
+#include "cluster/node/model_loading.hpp"
+
+#include "actors/worker/text_language.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+
+namespace mayfly::node {
+namespace {
+
+gpu::engine_options options_of(model_configuration const& model, unsigned threads) {
+  gpu::engine_options options;
+  options.model = model.file;
+  options.context_tokens = model.context_tokens;
+  options.kv_bytes = model.kv_bytes;
+  options.max_sequences = model.max_sequences;
+  options.max_queued = model.max_queued;
+  options.threads = threads;
+  return options;
+}
+
+} // namespace
+
+result<void> open_model_files(node_configuration& configuration) {
+  for (auto& model : configuration.models) {
+    int const descriptor = open(model.file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return error{errc::io, "a model file cannot be opened", errno};
+    model.file = "/proc/self/fd/" + std::to_string(descriptor);
+  }
+  return {};
+}
+
+result<std::vector<actors::worker_model>> load_models(node_configuration const& configuration) {
+  std::vector<actors::worker_model> models;
+  if (!has_role(configuration.roles, messages::role::worker)) return models;
+  for (auto const& model : configuration.models) {
+    auto loaded = actors::load_worker_model(model.id, options_of(model, configuration.threads));
+    if (!loaded) return loaded.failure();
+    models.push_back(std::move(*loaded));
+  }
+  return models;
+}
+
+} // namespace mayfly::node

@@ -1,0 +1,213 @@
+#include "cluster/node/node_process.hpp"
+
+#include "cluster/node/control_channel.hpp"
+#include "cluster/node/event_log.hpp"
+#include "cluster/node/hardening.hpp"
+#include "cluster/node/http_surface.hpp"
+#include "cluster/node/model_loading.hpp"
+#include "cluster/node/status_json.hpp"
+#include "cluster/node/tick_source.hpp"
+#include "cluster/node_links.hpp"
+#include "protocol/msgpack/codec.hpp"
+
+#include <atomic>
+#include <caf/send.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+namespace mayfly::node {
+namespace {
+
+using namespace std::chrono_literals;
+using messages::role;
+
+constexpr auto tick_interval = 100ms;
+constexpr auto beat_interval = 200ms;
+constexpr auto stuck_engine = 60s; ///< one step never takes that long: the supervisor replaces the process
+constexpr auto drain_patience = 15s;
+
+/// One node from start to end, step by step; each step may end it with an error.
+class node_process {
+public:
+  explicit node_process(node_configuration configuration) : configuration_(std::move(configuration)) {
+    if (configuration_.control >= 0) control_.emplace(configuration_.control);
+    if (!configuration_.node) configuration_.node = node_id::make();
+  }
+
+  int run() {
+    tick_source const beats(beat_interval, [this] { beat(); });
+    if (auto started = start(); !started) return refuse(started.failure());
+    tick_source const ticks(tick_interval, [this] { tick(); });
+    announce_ready();
+    loop();
+    drain();
+    return 0;
+  }
+
+private:
+  result<void> start() {
+    raise_limits();
+    block_signals();
+    if (auto opened = open_files(); !opened) return opened;
+    if (auto dropped = drop_privileges(); !dropped) return dropped;
+    if (auto hardened = harden_process(); !hardened) return hardened;
+    follow_supervisor();
+    auto models = load_models(configuration_);
+    if (!models) return models.failure();
+    auto roles = role_host::start(configuration_, std::move(*models));
+    if (!roles) return roles.failure();
+    roles_ = std::move(*roles);
+    if (auto linked = open_links(); !linked) return linked;
+    auto surface = http_surface::open(configuration_, std::move(tls_), *roles_);
+    if (!surface) return surface.failure();
+    http_ = std::move(*surface);
+    if (configuration_.roles == static_cast<messages::role_set>(role::worker)) return seal_worker();
+    return {};
+  }
+
+  void block_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signal : {SIGTERM, SIGINT}) sigaddset(&set, signal);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+
+  /// What only this process's first user may read; later paths are relative to the state directory, which may
+  /// lie where the unprivileged user cannot walk.
+  result<void> open_files() {
+    if (has_role(configuration_.roles, role::worker))
+      if (auto opened = open_model_files(configuration_); !opened) return opened;
+    if (has_role(configuration_.roles, role::gateway) && configuration_.http.tls) {
+      auto read =
+          actors::http::read_certificate(configuration_.http.certificate, configuration_.http.private_key);
+      if (!read) return read.failure();
+      tls_ = std::move(*read);
+    }
+    bool const keeps_state = configuration_.roles != static_cast<messages::role_set>(role::worker);
+    auto const home =
+        keeps_state && !configuration_.state_directory.empty() ? configuration_.state_directory : "/";
+    if ((keeps_state || control_) && chdir(home.c_str()) != 0)
+      return error{errc::io, "the state directory cannot be entered", errno};
+    return {};
+  }
+
+  void follow_supervisor() {
+    if (!control_) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() == 1) raise(SIGKILL); // it died before the signal was asked for
+  }
+
+  result<void> open_links() {
+    cluster::node_links_options options;
+    options.self = {configuration_.node,       configuration_.roles,      {},
+                    configuration_.public_key, configuration_.supervisor, configuration_.region};
+    options.bind = configuration_.listen;
+    options.secret_key = configuration_.secret_key.clone();
+    options.trusted = configuration_.trusted;
+    options.is_seed = configuration_.seed;
+    for (auto const& seed : configuration_.seeds) options.seeds.push_back({seed.endpoint, seed.public_key});
+    auto links = cluster::node_links::start(roles_->system(), roles_->routes(), std::move(options));
+    if (!links) return links.failure();
+    links_ = std::move(*links);
+    roles_->subscribe(links_->membership());
+    return {};
+  }
+
+  void announce_ready() {
+    event_log("node_ready").with("node", configuration_.node.text());
+    if (!control_) return;
+    child_ready ready{links_->self().endpoint, http_->api_port(), http_->admin_port()};
+    ephemeral_bytes body;
+    wire::encode(ready, body);
+    ready_ = true;
+    (void)control_->send(control_type::ready, body.reveal());
+  }
+
+  int refuse(error const& why) {
+    auto const text = std::string(name_of(why.code)) + ": " + std::string(why.what.view()) +
+                      (why.number != 0 ? " (" + std::to_string(why.number) + ")" : "");
+    event_log("cannot_start").with("why", text);
+    if (control_)
+      (void)control_->send(control_type::failed, std::as_bytes(std::span(text.data(), text.size())));
+    return 1;
+  }
+
+  void beat() {
+    if (!control_) return;
+    if (ready_ && roles_->longest_engine_turn() > stuck_engine) return;
+    (void)control_->send(ready_ ? control_type::beat : control_type::loading);
+  }
+
+  void tick() {
+    roles_->tick();
+    caf::anon_send(links_->membership(), cluster::tick{});
+  }
+
+  void loop() {
+    while (!stopping_) {
+      pollfd watched[2] = {{signals_, POLLIN, 0}, {control_ ? control_->descriptor() : -1, POLLIN, 0}};
+      poll(watched, control_ ? 2 : 1, 1000);
+      signalfd_siginfo signal{};
+      while (read(signals_, &signal, sizeof signal) == sizeof signal) stopping_ = true;
+      if (watched[1].revents != 0) read_control();
+    }
+  }
+
+  void read_control() {
+    auto frames = control_->receive();
+    if (!frames) {
+      stopping_ = true; // the supervisor is gone
+      return;
+    }
+    for (auto const& frame : *frames) {
+      if (frame.type == control_type::view) take_view(frame);
+      if (frame.type == control_type::status_query) answer_status(frame);
+    }
+  }
+
+  void take_view(control_frame const& frame) {
+    auto word = wire::decode<cluster_view>(frame.body);
+    if (!word) return;
+    links_->set_trusted(word->trusted);
+    links_->set_local_view(std::move(word->view));
+  }
+
+  void answer_status(control_frame const& frame) {
+    auto const status = roles_->status();
+    std::string text(reinterpret_cast<char const*>(frame.body.data()), frame.body.size());
+    text += status ? status_json(*status) : "null";
+    (void)control_->send(control_type::status_answer, std::as_bytes(std::span(text.data(), text.size())));
+  }
+
+  void drain() {
+    event_log("draining");
+    roles_->drain(links_->local());
+    http_->drain();
+    auto const end = boot_clock::now() + drain_patience;
+    while (boot_clock::now() < end && (http_->connections() != 0 || roles_->engines_busy()))
+      std::this_thread::sleep_for(20ms);
+  }
+
+  node_configuration configuration_;
+  std::optional<control_channel> control_;
+  std::optional<actors::http::certificate> tls_;
+  std::unique_ptr<role_host> roles_;
+  std::unique_ptr<cluster::node_links> links_;
+  std::unique_ptr<http_surface> http_;
+  std::atomic<bool> ready_{false};
+  int signals_ = -1;
+  bool stopping_ = false;
+};
+
+} // namespace
+
+int run_node(node_configuration configuration) { return node_process(std::move(configuration)).run(); }
+
+} // namespace mayfly::node

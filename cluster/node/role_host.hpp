@@ -1,0 +1,59 @@
+#pragma once
+// The roles of one process: spawned, routed, and fed with peers and ticks.
+#include "actors/actors.hpp"
+#include "actors/gateway/gateway_view.hpp"
+#include "actors/worker/worker.hpp"
+#include "cluster/node/configuration.hpp"
+#include "cluster/router.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <memory>
+
+namespace mayfly::node {
+
+class role_host {
+public:
+  /// Spawns the actors of `configuration`'s roles and fills the routes. `models` are a worker's, loaded.
+  /// Errors: those of the retention store.
+  static result<std::unique_ptr<role_host>> start(node_configuration const& configuration,
+                                                  std::vector<actors::worker_model> models);
+  ~role_host(); ///< ends every actor; what they held is wiped
+
+  caf::actor_system& system() noexcept { return system_; }
+  cluster::router& routes() noexcept { return routes_; }
+
+  /// Every role's actor hears of peers from now on.
+  void subscribe(cluster::membership_actor const& membership);
+  void tick();
+  /// Take nothing new, finish what runs.
+  void drain(cluster::peer_ref const& self);
+  /// True while an engine works.
+  bool engines_busy() const;
+  /// How long the slowest engine has been in one step: a stuck one grows without end.
+  std::chrono::nanoseconds longest_engine_turn() const;
+
+  actors::gateway_actor const& gateway() const noexcept { return gateway_; }
+  actors::gateway_view const& view() const noexcept { return *view_; }
+  /// What operations knows; null where this node has no such role, or it did not answer within a second.
+  std::shared_ptr<actors::cluster_status const> status();
+
+private:
+  explicit role_host(node_configuration const& configuration);
+  result<void> spawn(node_configuration const& configuration, std::vector<actors::worker_model> models);
+  result<void> spawn_retention(node_configuration const& configuration);
+
+  caf::actor_system_config system_options_;
+  caf::actor_system system_;
+  cluster::router routes_;
+  std::shared_ptr<actors::gateway_view> view_ = std::make_shared<actors::gateway_view>();
+  std::shared_ptr<actors::worker_watch> watch_ = std::make_shared<actors::worker_watch>();
+  actors::gateway_actor gateway_;
+  actors::scheduler_actor scheduler_;
+  actors::gpu_worker_actor worker_;
+  actors::retention_actor retention_;
+  actors::operations_actor operations_;
+  std::vector<caf::actor> all_;
+};
+
+} // namespace mayfly::node

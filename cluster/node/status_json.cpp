@@ -1,0 +1,102 @@
+#include "cluster/node/status_json.hpp"
+
+#include "actors/api/json_writer.hpp"
+#include "protocol/messages/visit.hpp"
+
+namespace mayfly::node {
+namespace {
+
+using actors::api::json_writer;
+
+struct role_name {
+  messages::role role;
+  std::string_view name;
+};
+constexpr role_name role_names[] = {
+    {messages::role::gateway, "gateway"},       {messages::role::scheduler, "scheduler"},
+    {messages::role::worker, "worker"},         {messages::role::retention, "retention"},
+    {messages::role::operations, "operations"}, {messages::role::supervisor, "supervisor"},
+};
+
+template <messages::message M>
+void write_message(json_writer& out, M const& message);
+
+template <class T>
+void write_value(json_writer& out, T const& value) {
+  if constexpr (messages::message<T>)
+    write_message(out, value);
+  else if constexpr (std::same_as<T, bool>)
+    out.boolean(value);
+  else if constexpr (std::same_as<T, name>)
+    out.string(value.view());
+  else if constexpr (messages::detail::is_id<T>::value)
+    out.string(value.text());
+  else if constexpr (std::is_enum_v<T>)
+    out.number(static_cast<std::int64_t>(value));
+  else if constexpr (std::floating_point<T>)
+    out.number(static_cast<double>(value));
+  else if constexpr (std::integral<T>)
+    out.number(static_cast<std::uint64_t>(value));
+  else if constexpr (messages::detail::is_vector<T>::value) {
+    out.raw("[");
+    for (std::size_t index = 0; index < value.size(); ++index) {
+      if (index != 0) out.raw(", ");
+      write_value(out, value[index]);
+    }
+    out.raw("]");
+  } else
+    out.hexadecimal(value);
+}
+
+template <messages::message M>
+void write_message(json_writer& out, M const& message) {
+  out.raw("{");
+  bool first = true;
+  messages::for_each_field(message, [&](auto const& field, auto const& value) {
+    if (!std::exchange(first, false)) out.raw(", ");
+    out.string(field.name.view()).raw(": ");
+    write_value(out, value);
+  });
+  out.raw("}");
+}
+
+template <class Report>
+void write_report(json_writer& out, std::string_view key, std::optional<Report> const& report) {
+  if (!report) return;
+  out.raw(", ").string(key).raw(": ");
+  write_message(out, *report);
+}
+
+void write_node(json_writer& out, actors::node_status const& node) {
+  out.raw("{\"node\": ").string(node.member.node.text()).raw(", \"roles\": [");
+  bool first = true;
+  for (auto const& [role, spelling] : role_names) {
+    if (!has_role(node.member.roles, role)) continue;
+    if (!std::exchange(first, false)) out.raw(", ");
+    out.string(spelling);
+  }
+  out.raw("], \"endpoint\": ").string(node.member.endpoint.view());
+  out.raw(", \"region\": ").string(node.member.region.view());
+  out.raw(", \"linked\": ").boolean(node.linked);
+  write_report(out, "worker", node.worker);
+  write_report(out, "gateway", node.gateway);
+  write_report(out, "retention", node.retention);
+  out.raw("}");
+}
+
+} // namespace
+
+std::string status_json(actors::cluster_status const& status) {
+  ephemeral_text text;
+  json_writer out(text);
+  out.raw("{\"nodes\": [");
+  for (std::size_t index = 0; index < status.nodes.size(); ++index) {
+    if (index != 0) out.raw(", ");
+    write_node(out, status.nodes[index]);
+  }
+  out.raw("], \"decode_tokens_per_second\": ").number(status.decode_tokens_per_second);
+  out.raw(", \"prefill_tokens_per_second\": ").number(status.prefill_tokens_per_second).raw("}");
+  return std::string(text.reveal());
+}
+
+} // namespace mayfly::node

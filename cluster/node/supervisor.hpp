@@ -1,0 +1,108 @@
+#pragma once
+// Runs a cluster's processes on one machine and never holds content: starts them, watches them by pidfd and
+// by their beats, restarts them with back-off, kills one that is frozen, tells each whom to trust, keeps
+// cluster.json true, and answers the command line.
+#include "cluster/node/child_plan.hpp"
+#include "cluster/node/child_process.hpp"
+#include "cluster/node/cluster_file.hpp"
+#include "cluster/node/command_socket.hpp"
+#include "cluster/node/key_directory.hpp"
+#include "cluster/node/restart_policy.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace mayfly::cluster {
+class announcer;
+}
+
+namespace mayfly::node {
+
+class supervisor {
+public:
+  explicit supervisor(cluster_configuration configuration);
+  ~supervisor();
+
+  /// Runs until SIGTERM, SIGINT or `stop` on the command socket; then drains and ends every child. Errors:
+  /// configuration, io, not_permitted, untrusted: the cluster could not be started.
+  result<void> run();
+
+private:
+  /// A process to keep running, and its present incarnation.
+  struct slot {
+    child_plan plan;
+    std::unique_ptr<child_process> process;
+    messages::member member;
+    bool ready = false;
+    bool gave_up = false; ///< it said that its configuration is wrong: a restart would not help
+    std::uint16_t http_port = 0;
+    std::uint16_t admin_port = 0;
+    deadline last_beat{};
+    deadline started{};
+    deadline start_due{};
+    restart_policy restarts;
+    std::uint32_t restart_count = 0;
+  };
+
+  result<void> prepare();
+  result<void> prepare_keys();
+  result<void> prepare_state_directory();
+  result<void> prepare_certificate(std::filesystem::path const& state);
+  result<void> start_announcer();
+  void finish();
+  void loop();
+  void wait_for_events();
+  void tick();
+  void check_keys();
+  void take_remote_view();
+
+  void start(slot& child);
+  node_configuration configure(slot const& child, crypto::link_key keys) const;
+  name listen_address(child_plan const& plan) const;
+  name cluster_key_name() const;
+  void ended(slot& child, child_exit exit);
+  void read_control(slot& child);
+  void handle(slot& child, control_frame const& frame);
+  void became_ready(slot& child, control_frame const& frame);
+  void start_refused(slot& child, control_frame const& frame);
+  void kill_frozen(slot& child);
+
+  messages::member_view local_view() const;
+  std::vector<messages::bytes32> trusted_keys() const;
+  void tell_everyone();
+  void write_file();
+
+  void serve(command_socket::ticket client, std::string const& line);
+  void serve_status(command_socket::ticket client);
+  void pass_status(control_frame const& frame);
+  std::string processes_json() const;
+  void begin_stop();
+  bool all_ended() const;
+
+  cluster_configuration configuration_;
+  key_directory keys_;
+  node_id id_;
+  crypto::link_key own_keys_;
+  ephemeral_bytes receipt_seed_;
+  ephemeral_bytes pseudonym_key_;
+  ephemeral_text api_key_;
+  std::string failure_; ///< what the last child that refused to start said
+  std::vector<slot> children_;
+  std::vector<messages::exited_member> exited_;
+  messages::member_view remote_view_;
+  std::mutex heard_mutex_;
+  std::optional<messages::member_view> heard_; ///< by the announcer's thread, not yet taken
+  std::uint64_t epoch_ = 0;
+  std::unique_ptr<command_socket> commands_;
+  std::unique_ptr<cluster::announcer> announcer_;
+  std::map<std::uint64_t, command_socket::ticket> status_queries_;
+  std::uint64_t next_query_ = 1;
+  std::vector<trusted_key> trusted_;
+  deadline next_key_check_{};
+  int signals_ = -1;
+  bool stopping_ = false;
+  deadline stop_by_{};
+};
+
+} // namespace mayfly::node

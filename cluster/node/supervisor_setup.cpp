@@ -1,0 +1,171 @@
+// What a supervisor makes before and removes after: directories, keys, the first API key, the children's
+// files.
+#include "actors/accounts/key_file.hpp"
+#include "actors/gateway/http/certificate.hpp"
+#include "cluster/membership/announcer.hpp"
+#include "cluster/node/event_log.hpp"
+#include "cluster/node/hardening.hpp"
+#include "cluster/node/supervisor.hpp"
+#include "protocol/crypto/secret_file.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace mayfly::node {
+namespace {
+
+constexpr char const* self_signed_chain = "certificate.pem";
+
+error failed(literal what) { return error{errc::io, what, errno}; }
+
+result<void> make_directory(std::filesystem::path const& path, mode_t mode) {
+  if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
+    return failed("a directory of the cluster could not be made");
+  return {};
+}
+
+int signal_descriptor() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+} // namespace
+
+result<void> supervisor::prepare() {
+  raise_limits();
+  signals_ = signal_descriptor();
+  auto const& directory = configuration_.directory;
+  for (auto const& [path, mode] : {std::pair{directory, mode_t{0755}}, {directory / "keys", mode_t{0700}}})
+    if (auto made = make_directory(path, mode); !made) return made;
+  auto socket = command_socket::open(directory / "mayfly.sock");
+  if (!socket) return socket.failure();
+  commands_ = std::move(*socket);
+  if (auto made = prepare_keys(); !made) return made;
+  if (auto made = prepare_state_directory(); !made) return made;
+  if (!configuration_.join.empty()) return start_announcer();
+  return {};
+}
+
+result<void> supervisor::prepare_keys() {
+  auto own = keys_.supervisor_keys();
+  if (!own) return own.failure();
+  own_keys_ = std::move(*own);
+  auto receipt = keys_.secret("receipt.key");
+  if (!receipt) return receipt.failure();
+  receipt_seed_ = std::move(*receipt);
+  auto pseudonym = keys_.secret("pseudonym.key");
+  if (!pseudonym) return pseudonym.failure();
+  pseudonym_key_ = std::move(*pseudonym);
+  trusted_ = keys_.trusted();
+  return {};
+}
+
+result<void> supervisor::prepare_state_directory() {
+  auto const state = configuration_.directory / "state";
+  if (auto made = make_directory(state, 0700); !made) return made;
+  auto const owner = unprivileged_user();
+  if (!owner) return owner.failure();
+  if (geteuid() == 0 && chown(state.c_str(), owner->uid, owner->gid) != 0)
+    return failed("the state directory could not be given to the unprivileged user");
+  if (!configuration_.join.empty()) return {};
+  if (auto made = prepare_certificate(state); !made) return made;
+  auto keys = actors::accounts::key_file::open(state / "api_keys.jsonl");
+  if (!keys) return keys.failure();
+  auto made = (*keys)->add(cluster_key_name().view());
+  if (!made) return made.failure();
+  api_key_ = std::move(made->key);
+  return {};
+}
+
+/// Self-signed, once a directory: every gateway of the cluster shows the same one, also after a restart.
+result<void> supervisor::prepare_certificate(std::filesystem::path const& state) {
+  auto& http = configuration_.http;
+  if (!http.tls || !http.certificate.empty()) return {};
+  auto const chain = state / self_signed_chain;
+  auto const key = state / "certificate.key";
+  if (!std::filesystem::exists(chain) || !std::filesystem::exists(key)) {
+    auto made = actors::http::make_self_signed({"localhost", "127.0.0.1", "::1", http.address});
+    if (!made) return made.failure();
+    std::ofstream(chain, std::ios::trunc) << made->chain_pem;
+    auto const pem = made->key_pem.reveal();
+    if (auto written = crypto::write_secret(key, std::as_bytes(std::span(pem.data(), pem.size()))); !written)
+      return written;
+  }
+  return {};
+}
+
+name supervisor::cluster_key_name() const { return *name::parse("local-" + id_.text()); }
+
+result<void> supervisor::start_announcer() {
+  std::vector<cluster::seed_address> seeds;
+  for (auto const& seed : configuration_.join) seeds.push_back({seed.endpoint, seed.public_key});
+  cluster::announcer_options options;
+  options.supervisor = id_;
+  options.public_key = own_keys_.public_key;
+  options.secret_key = own_keys_.secret.clone();
+  options.seeds = std::move(seeds);
+  options.on_view = [this](messages::member_view const& view) {
+    std::scoped_lock const guard(heard_mutex_);
+    heard_ = view;
+  };
+  auto started = cluster::announcer::start(std::move(options));
+  if (!started) return started.failure();
+  announcer_ = std::move(*started);
+  return {};
+}
+
+node_configuration supervisor::configure(slot const& child, crypto::link_key keys) const {
+  node_configuration node;
+  node.node = child.member.node;
+  node.supervisor = id_;
+  node.roles = child.plan.roles;
+  node.region = configuration_.region;
+  node.listen = listen_address(child.plan);
+  node.public_key = keys.public_key;
+  node.secret_key = std::move(keys.secret);
+  if (has_role(node.roles, messages::role::retention)) {
+    node.receipt_seed = receipt_seed_.clone();
+    node.pseudonym_key = pseudonym_key_.clone();
+  }
+  node.trusted = trusted_keys();
+  node.seed = child.plan.seed;
+  node.state_directory = std::filesystem::absolute(configuration_.directory / "state");
+  node.http = configuration_.http;
+  node.http.port = child.plan.http_port;
+  node.http.admin_port = child.plan.admin_port;
+  node.models = configuration_.models;
+  for (auto& model : node.models) model.file = std::filesystem::absolute(model.file);
+  auto const self_signed = node.http.tls && node.http.certificate.empty();
+  auto const state = configuration_.directory / "state";
+  if (self_signed) node.http.certificate = state / self_signed_chain;
+  if (self_signed) node.http.private_key = state / "certificate.key";
+  if (node.http.tls) node.http.certificate = std::filesystem::absolute(node.http.certificate);
+  if (node.http.tls) node.http.private_key = std::filesystem::absolute(node.http.private_key);
+  node.threads = child.plan.threads;
+  return node;
+}
+
+name supervisor::listen_address(child_plan const& plan) const {
+  if (plan.seed && !configuration_.listen.empty()) return configuration_.listen;
+  auto const host =
+      configuration_.worker_host.empty() ? std::string("127.0.0.1") : configuration_.worker_host.text();
+  return *name::parse("tcp://" + host + ":*");
+}
+
+void supervisor::finish() {
+  unlink((configuration_.directory / "cluster.json").c_str());
+  if (configuration_.join.empty()) {
+    auto keys = actors::accounts::key_file::open(configuration_.directory / "state" / "api_keys.jsonl");
+    if (keys) (void)(*keys)->revoke(cluster_key_name().view());
+  }
+  event_log("stopped");
+}
+
+} // namespace mayfly::node

@@ -1,0 +1,119 @@
+"""Requests that carry canaries through every path that content can take into the cluster."""
+
+import json
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+import httpx
+
+
+class Traffic:
+    """Sends one canary a call; remembers what the model answered."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.outputs = []
+        self.headers = {"Authorization": f"Bearer {cluster.api_key}"}
+        self.client = httpx.Client(base_url=cluster.url, headers=self.headers, timeout=60)
+
+    def paths(self):
+        return [self.normal, self.streamed, self.long, self.completion, self.cancelled, self.unknown_model,
+                self.unknown_field, self.malformed, self.half_sent, self.deadline, self.in_headers, self.in_places,
+                self.unknown_key, self.too_large]
+
+    def body(self, canary, **fields):
+        message = {"role": "user", "content": f"Please repeat {canary} and {canary} again."}
+        return {"model": self.cluster.model, "messages": [message], "max_tokens": 24, "temperature": 1.8, **fields}
+
+    def chat(self, canary, **fields):
+        return self.client.post("/v1/chat/completions", json=self.body(canary, **fields))
+
+    def keep(self, text):
+        if text:
+            self.outputs.append(text)
+
+    def normal(self, canary):
+        answer = self.chat(canary, logprobs=True, top_logprobs=5, n=2)
+        answer.raise_for_status()
+        for choice in answer.json()["choices"]:
+            self.keep(choice["message"]["content"])
+
+    def streamed(self, canary):
+        text = ""
+        with self.client.stream("POST", "/v1/chat/completions", json=self.body(canary, stream=True)) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data: {"):
+                    choices = json.loads(line[6:])["choices"]
+                    text += (choices[0]["delta"].get("content") or "") if choices else ""
+        self.keep(text)
+
+    def long(self, canary):
+        message = {"role": "user", "content": f"{canary} " * 14}
+        answer = self.client.post("/v1/chat/completions", json={"model": self.cluster.model, "messages": [message],
+                                                                "max_tokens": 8})
+        assert answer.status_code in (200, 400), answer.status_code
+
+    def completion(self, canary):
+        answer = self.client.post("/v1/completions", json={"model": self.cluster.model, "prompt": f"Say {canary} ",
+                                                           "max_tokens": 16, "echo": True, "logprobs": 3})
+        answer.raise_for_status()
+
+    def cancelled(self, canary):
+        body = self.body(canary, stream=True, ignore_eos=True, max_tokens=300)
+        with self.client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            next(answer.iter_lines())
+
+    def unknown_model(self, canary):
+        assert self.chat(canary, model=canary).status_code == 404
+
+    def unknown_field(self, canary):
+        assert self.chat(canary, **{canary: canary}).status_code == 400
+
+    def malformed(self, canary):
+        text = json.dumps(self.body(canary))[:-3] + canary
+        assert self.client.post("/v1/chat/completions", content=text,
+                                headers={"Content-Type": "application/json"}).status_code == 400
+
+    def half_sent(self, canary):
+        body = json.dumps(self.body(canary)).encode()
+        with self.connect() as connection:
+            connection.sendall(self.head(len(body)) + body[:len(body) * 3 // 4])
+
+    def deadline(self, canary):
+        """More tokens than the cluster's deadline leaves time for."""
+        answer = self.chat(canary, n=16, ignore_eos=True, max_tokens=400)
+        assert answer.status_code in (200, 504), answer.status_code
+
+    def in_headers(self, canary):
+        plain = canary.replace('"', "")
+        answer = self.client.get(f"/v1/models/{plain}?query={plain}", headers={"User-Agent": plain, "X-Extra": plain,
+                                                                              "Cookie": plain})
+        assert answer.status_code == 404
+
+    def in_places(self, canary):
+        answer = self.chat(canary, stop=[canary, "never said"], user=canary, metadata={"note": canary},
+                           logit_bias={"17": 3.5})
+        assert answer.status_code == 200, answer.text
+
+    def unknown_key(self, canary):
+        answer = self.client.post("/v1/chat/completions", json=self.body(canary),
+                                  headers={"Authorization": "Bearer " + canary.replace('"', "")})
+        assert answer.status_code == 401
+
+    def too_large(self, canary):
+        with self.connect() as connection:
+            connection.sendall(self.head(1 << 30) + f"{canary} ".encode() * 200)
+            connection.recv(4096)
+
+    def head(self, length):
+        return (f"POST /v1/chat/completions HTTP/1.1\r\nHost: mayfly\r\nAuthorization: Bearer {self.cluster.api_key}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n").encode()
+
+    def connect(self):
+        parts = urlsplit(self.cluster.url)
+        plain = socket.create_connection((parts.hostname, parts.port), timeout=10)
+        if parts.scheme == "http":
+            return plain
+        context = ssl._create_unverified_context()
+        return context.wrap_socket(plain)

@@ -1,0 +1,164 @@
+#include "ops/cli/cluster_access.hpp"
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <iostream>
+#include <set>
+#include <thread>
+#include <unistd.h>
+
+namespace mayfly::cli {
+namespace {
+
+namespace json = boost::json;
+
+struct turn {
+  std::string text;
+  std::string request_id;
+  int status = 0;
+};
+
+json::object request_of(chat_options const& options, std::string const& model, json::array const& messages) {
+  json::object request{{"model", model}, {"messages", messages}, {"stream", true}};
+  if (options.max_tokens > 0) request["max_tokens"] = options.max_tokens;
+  if (options.temperature >= 0) request["temperature"] = options.temperature;
+  return request;
+}
+
+/// The text of one event, printed as it comes. False ends the stream.
+bool print_delta(std::string_view data, turn& answer) {
+  if (data == "[DONE]") return false;
+  json::error_code problem;
+  auto const event = json::parse(json::string_view(data.data(), data.size()), problem);
+  if (problem || !event.is_object()) return true;
+  if (auto const* failure = event.get_object().if_contains("error");
+      failure != nullptr && failure->is_object()) {
+    std::cerr << "\nmayfly: " << text_of(failure->get_object(), "message") << '\n';
+    answer.status = 1;
+    return false;
+  }
+  auto const* choices = event.get_object().if_contains("choices");
+  if (choices == nullptr || !choices->is_array() || choices->get_array().empty()) return true;
+  auto const* delta = choices->get_array().front().get_object().if_contains("delta");
+  if (delta == nullptr || !delta->is_object()) return true;
+  auto const text = text_of(delta->get_object(), "content");
+  answer.text += text;
+  std::cout << text << std::flush;
+  return true;
+}
+
+turn ask(http_client& client, chat_options const& options, std::string const& model,
+         json::array const& messages) {
+  turn answer;
+  auto const listen = [&](std::string_view data) { return print_delta(data, answer); };
+  auto outcome =
+      client.post("/v1/chat/completions", json::serialize(request_of(options, model, messages)), listen);
+  std::cout << '\n';
+  if (!outcome)
+    answer.status = explain("no answer", outcome.failure());
+  else if (outcome->status != 200)
+    answer.status = explain("refused", *outcome);
+  else
+    answer.request_id = outcome->request_id;
+  return answer;
+}
+
+/// The signed part of what /v1/receipts answers.
+json::object const& body_of(json::object const& answer) {
+  json::object const* found = &answer;
+  for (std::string_view const key : {"receipt", "body"})
+    if (auto const* inner = found->if_contains(key); inner != nullptr && inner->is_object())
+      found = &inner->get_object();
+  return *found;
+}
+
+std::string in_a_sentence(json::object const& receipt) {
+  auto const& body = body_of(receipt);
+  std::int64_t bytes = 0;
+  std::set<std::string> holders;
+  if (auto const* list = body.if_contains("holders"); list != nullptr && list->is_array())
+    for (auto const& holder : list->get_array()) {
+      holders.insert(text_of(holder.get_object(), "holder"));
+      if (auto const* size = holder.get_object().if_contains("bytes"); size != nullptr && size->is_number())
+        bytes += size->to_number<std::int64_t>();
+    }
+  auto const* confirmed = body.if_contains("confirmed");
+  if (confirmed == nullptr || !confirmed->is_bool() || !confirmed->get_bool())
+    return "Deletion is not confirmed: a process that held this request has not reported.";
+  return "Deletion receipt: " + std::to_string(holders.size()) +
+         (holders.size() == 1 ? " process" : " processes") + " held this request, " +
+         std::to_string((bytes + 1023) / 1024) +
+         " KiB of it in all, and each has wiped its share. Signed; check it with `mayfly receipt verify`.";
+}
+
+int show_receipt(http_client& client, std::string const& id) {
+  auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  for (;;) {
+    auto answer = client.get("/v1/receipts/" + id);
+    if (!answer) return explain("no receipt", answer.failure());
+    if (answer->status == 200) {
+      json::error_code problem;
+      auto const parsed = json::parse(answer->body, problem);
+      if (problem || !parsed.is_object()) return explain("the receipt is not JSON", *answer);
+      std::cout << in_a_sentence(parsed.get_object()) << "\nRequest " << id << '\n';
+      return 0;
+    }
+    if (answer->status != 202) return explain("no receipt", *answer);
+    if (std::chrono::steady_clock::now() > end) return explain("the lease is still open", *answer);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+void add_message(json::array& messages, std::string_view role, std::string const& content) {
+  messages.push_back(json::object{{"role", role}, {"content", content}});
+}
+
+int converse(http_client& client, chat_options const& options, std::string const& model,
+             json::array messages) {
+  bool const person = isatty(STDIN_FILENO) == 1;
+  if (person) std::cout << "Talking to " << model << ". Nothing of this is stored. End with Ctrl-D.\n";
+  std::string line;
+  int status = 0;
+  while ((person && std::cout << "> " << std::flush), std::getline(std::cin, line)) {
+    if (line.empty()) continue;
+    add_message(messages, "user", line);
+    auto const answer = ask(client, options, model, messages);
+    status = answer.status;
+    if (status != 0)
+      messages.pop_back();
+    else
+      add_message(messages, "assistant", answer.text);
+    if (options.receipt && status == 0) status = show_receipt(client, answer.request_id);
+  }
+  if (person) std::cout << '\n';
+  return status;
+}
+
+} // namespace
+
+int chat(chat_options const& options) {
+  auto access = find_cluster(options.access);
+  if (!access) return 1;
+  auto const model = options.model.empty() ? access->model : options.model;
+  http_client client(std::move(*access));
+  json::array messages;
+  if (!options.system.empty()) add_message(messages, "system", options.system);
+  if (options.prompt.empty()) return converse(client, options, model, std::move(messages));
+  add_message(messages, "user", options.prompt);
+  auto const answer = ask(client, options, model, messages);
+  if (answer.status != 0 || !options.receipt) return answer.status;
+  return show_receipt(client, answer.request_id);
+}
+
+int receipt_get(access_options const& options, std::string const& id) {
+  auto access = find_cluster(options);
+  if (!access) return 1;
+  http_client client(std::move(*access));
+  auto answer = client.get("/v1/receipts/" + id);
+  if (!answer) return explain("no receipt", answer.failure());
+  if (answer->status != 200 && answer->status != 202) return explain("no receipt", *answer);
+  std::cout << answer->body << '\n';
+  return answer->status == 200 ? 0 : 1;
+}
+
+} // namespace mayfly::cli

@@ -1,0 +1,107 @@
+#include "ops/cli/http_client.hpp"
+
+#include <curl/curl.h>
+
+namespace mayfly::cli {
+namespace {
+
+constexpr long connect_patience_ms = 5000;
+
+/// One transfer: gathers the body, or cuts it into server-sent events (WHATWG HTML, 9.2).
+struct transfer {
+  std::function<bool(std::string_view)> const* listen = nullptr;
+  bool events = false;
+  std::string pending;
+  http_answer answer;
+
+  bool take(std::string_view bytes) {
+    if (!events) {
+      answer.body.append(bytes);
+      return true;
+    }
+    pending.append(bytes);
+    for (std::size_t end = 0; (end = pending.find('\n')) != std::string::npos;) {
+      auto const line = pending.substr(0, end);
+      pending.erase(0, end + 1);
+      if (line.starts_with("data: ") && !(*listen)(std::string_view(line).substr(6))) return false;
+    }
+    return true;
+  }
+
+  void header(std::string_view line) {
+    auto const colon = line.find(':');
+    if (colon == std::string_view::npos) return;
+    std::string key(line.substr(0, colon));
+    for (auto& c : key) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    auto value = line.substr(colon + 1);
+    while (!value.empty() && (value.front() == ' ')) value.remove_prefix(1);
+    while (!value.empty() && (value.back() == '\r' || value.back() == '\n')) value.remove_suffix(1);
+    if (key == "x-request-id") answer.request_id = value;
+    if (key == "content-type")
+      events = listen != nullptr && *listen && value.starts_with("text/event-stream");
+  }
+};
+
+std::size_t on_body(char* bytes, std::size_t, std::size_t count, void* context) {
+  return static_cast<transfer*>(context)->take({bytes, count}) ? count : 0;
+}
+std::size_t on_header(char* bytes, std::size_t, std::size_t count, void* context) {
+  static_cast<transfer*>(context)->header({bytes, count});
+  return count;
+}
+
+} // namespace
+
+struct http_client::handle {
+  CURL* curl = curl_easy_init();
+  curl_slist* headers = nullptr;
+  ~handle() {
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(curl);
+  }
+};
+
+http_client::http_client(cluster_access access)
+    : access_(std::move(access)), handle_(std::make_unique<handle>()) {
+  handle_->headers = curl_slist_append(nullptr, ("Authorization: Bearer " + access_.api_key).c_str());
+  handle_->headers = curl_slist_append(handle_->headers, "Content-Type: application/json");
+}
+
+http_client::~http_client() = default;
+
+result<http_answer> http_client::get(std::string_view path) {
+  curl_easy_setopt(handle_->curl, CURLOPT_HTTPGET, 1L);
+  return perform(path, {});
+}
+
+result<http_answer> http_client::post(std::string_view path, std::string const& json,
+                                      std::function<bool(std::string_view)> const& listen) {
+  curl_easy_setopt(handle_->curl, CURLOPT_POSTFIELDS, json.c_str());
+  curl_easy_setopt(handle_->curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(json.size()));
+  return perform(path, listen);
+}
+
+result<http_answer> http_client::perform(std::string_view path,
+                                         std::function<bool(std::string_view)> const& listen) {
+  transfer state;
+  state.listen = &listen;
+  CURL* curl = handle_->curl;
+  auto const url = access_.url + std::string(path);
+  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, handle_->headers);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, connect_patience_ms);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  if (!access_.certificate.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, access_.certificate.c_str());
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &on_body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &state);
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &on_header);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &state);
+  auto const outcome = curl_easy_perform(curl);
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &state.answer.status);
+  // A listener that has heard enough ends the transfer with CURLE_WRITE_ERROR.
+  if (outcome != CURLE_OK && outcome != CURLE_WRITE_ERROR)
+    return error{errc::unavailable, "the cluster could not be reached", static_cast<std::int64_t>(outcome)};
+  return std::move(state.answer);
+}
+
+} // namespace mayfly::cli

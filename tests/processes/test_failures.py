@@ -1,0 +1,225 @@
+"""Processes that die, freeze or fill up: no client hangs, nothing acknowledged is lost, leases close."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import httpx
+import openai
+import pytest
+from cluster import Cluster, wait_for
+
+QUESTION = [{"role": "user", "content": "Tell me a story about the sea."}]
+
+
+def body(cluster, **fields):
+    return {"model": cluster.model, "messages": QUESTION, "temperature": 0, **fields}
+
+
+def headers(cluster):
+    return {"Authorization": f"Bearer {cluster.api_key}"}
+
+
+class Stream(threading.Thread):
+    """One streamed request; remembers what came and how it ended."""
+
+    def __init__(self, cluster, **fields):
+        super().__init__(daemon=True)
+        self.cluster, self.fields = cluster, fields
+        self.text, self.error, self.done, self.status, self.request_id = "", None, False, None, None
+        self.first = threading.Event()
+
+    def run(self):
+        try:
+            self.read()
+        except httpx.HTTPError as problem:
+            self.error = {"transport": type(problem).__name__}
+        self.first.set()
+
+    def read(self):
+        request = body(self.cluster, stream=True, **self.fields)
+        with httpx.stream("POST", self.cluster.url + "/v1/chat/completions", json=request, timeout=60,
+                          headers=headers(self.cluster)) as answer:
+            self.status, self.request_id = answer.status_code, answer.headers.get("x-request-id")
+            for line in answer.iter_lines():
+                if line == "data: [DONE]":
+                    self.done = True
+                elif line.startswith("data: "):
+                    self.take(json.loads(line[6:]))
+
+    def take(self, event):
+        if "error" in event:
+            self.error = event["error"]
+        for choice in event.get("choices", []):
+            self.text += choice["delta"].get("content") or ""
+            if self.text:
+                self.first.set()
+
+
+def processes(cluster, role):
+    return [process for process in cluster.status()["processes"] if process["role"] == role]
+
+
+def all_running(cluster):
+    return all(process["state"] == "running" for process in cluster.status()["processes"])
+
+
+def leases(cluster):
+    return [node["retention"] for node in cluster.status()["cluster"]["nodes"] if node.get("retention")]
+
+
+def no_lease_open(cluster):
+    return leases(cluster) and all(report["leases_open"] == 0 for report in leases(cluster))
+
+
+def ask(cluster):
+    return httpx.post(cluster.url + "/v1/chat/completions", json=body(cluster, max_tokens=4), headers=headers(cluster),
+                      timeout=20)
+
+
+def test_killing_a_worker_under_load_hangs_no_client(own_cluster):
+    streams = [Stream(own_cluster, ignore_eos=True, max_tokens=200, seed=index) for index in range(12)]
+    for stream in streams:
+        stream.start()
+    assert streams[0].first.wait(20)
+    os.kill(own_cluster.pids("worker")[0], signal.SIGKILL)
+    for stream in streams:
+        stream.join(60)
+        assert not stream.is_alive(), "a client hangs"
+        assert stream.done or stream.error, "a stream ended without a word"
+        assert "transport" not in (stream.error or {}), "a stream was cut off without an error event"
+    assert any(stream.done and not stream.error for stream in streams), "the other worker's streams go on"
+    wait_for(lambda: all_running(own_cluster), 15, "the worker is back")
+    assert sum(process["restarts"] for process in processes(own_cluster, "worker")) == 1
+    wait_for(lambda: no_lease_open(own_cluster), 10, "every lease is closed")
+    wait_for(lambda: ask(own_cluster).status_code == 200, 10, "the cluster answers")
+
+
+def test_requests_without_a_token_yet_are_replayed_on_another_worker():
+    # One request fills the engine for long enough that those behind it have no token when the worker dies.
+    with Cluster("--workers", "2") as cluster:
+        streams = [Stream(cluster, n=4, max_tokens=64, ignore_eos=True) for _ in range(30)]
+        for stream in streams:
+            stream.start()
+        assert streams[0].first.wait(30)
+        os.kill(cluster.pids("worker")[0], signal.SIGKILL)
+        for stream in streams:
+            stream.join(90)
+        assert not any(stream.is_alive() for stream in streams)
+        replayed = sum(node["gateway"]["replayed"] for node in cluster.status()["cluster"]["nodes"] if node.get("gateway"))
+        assert replayed > 0
+        assert sum(stream.done and not stream.error for stream in streams) >= 15
+
+
+def test_killing_the_front_leaves_workers_wiped_and_meets_again(own_cluster):
+    stream = Stream(own_cluster, ignore_eos=True, max_tokens=400)
+    stream.start()
+    assert stream.first.wait(20)
+    front = "front" if own_cluster.pids("front") else "gateway"
+    workers = set(own_cluster.pids("worker"))
+    for pid in own_cluster.pids(front):
+        os.kill(pid, signal.SIGKILL)
+    stream.join(20)
+    assert not stream.is_alive()
+    wait_for(lambda: all_running(own_cluster), 20, "the front is back")
+    assert set(own_cluster.pids("worker")) == workers, "workers live on"
+    wait_for(lambda: ask(own_cluster).status_code == 200, 20, "the cluster answers again")
+
+    def wiped():
+        nodes = own_cluster.status()["cluster"]["nodes"]
+        loads = [model for node in nodes if node.get("worker") for model in node["worker"]["models"]]
+        return loads and all(model["kv_blocks_free"] == model["kv_blocks"] for model in loads)
+
+    wait_for(wiped, 10, "workers hold nothing of the lost front's requests")
+    wait_for(lambda: no_lease_open(own_cluster), 20, "every lease is closed")
+
+
+def test_a_frozen_worker_is_killed_and_replaced_within_seconds(own_cluster):
+    frozen = own_cluster.pids("worker")[0]
+    os.kill(frozen, signal.SIGSTOP)
+    begin = time.monotonic()
+    wait_for(lambda: frozen not in own_cluster.pids("worker"), 5, "the frozen worker is gone")
+    assert time.monotonic() - begin < 3
+    wait_for(lambda: all_running(own_cluster), 15, "a new worker runs")
+    assert ask(own_cluster).status_code == 200
+
+
+def test_full_queues_answer_429_with_retry_after(tmp_path):
+    configuration = tmp_path / "small.toml"
+    configuration.write_text("[http]\nmax_in_flight = 2\n")
+    with Cluster("--workers", "1", "--config", str(configuration)) as cluster:
+        streams = [Stream(cluster, ignore_eos=True, max_tokens=400) for _ in range(2)]
+        for stream in streams:
+            stream.start()
+        assert all(stream.first.wait(20) for stream in streams)
+        refused = ask(cluster)
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.json()["error"]["code"]
+        for stream in streams:
+            stream.join(60)
+            assert stream.done
+
+
+def test_sigterm_drains_what_runs(own_cluster):
+    stream = Stream(own_cluster, ignore_eos=True, max_tokens=150)
+    stream.start()
+    assert stream.first.wait(20)
+    own_cluster.process.send_signal(signal.SIGTERM)
+    stream.join(30)
+    assert stream.done and not stream.error
+    own_cluster.process.wait(30)
+    assert not (own_cluster.directory / "cluster.json").exists()
+
+
+def test_a_cluster_that_ended_takes_its_key_and_its_processes_with_it(own_cluster):
+    pids = own_cluster.pids()
+    os.kill(own_cluster.process.pid, signal.SIGKILL)
+    own_cluster.process.wait(10)
+    for pid in pids:
+        wait_for(lambda pid=pid: not os.path.exists(f"/proc/{pid}"), 5, "no process outlives its supervisor")
+
+
+def test_a_slow_client_does_not_grow_memory(own_cluster):
+    """A client that reads nothing: the stream waits for its credit."""
+    import socket
+    from urllib.parse import urlsplit
+    request = json.dumps(body(own_cluster, stream=True, ignore_eos=True, max_tokens=450, n=8)).encode()
+    parts = urlsplit(own_cluster.url)
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect((parts.hostname, parts.port))
+        slow.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {own_cluster.api_key}\r\n"
+                     f"Content-Type: application/json\r\nContent-Length: {len(request)}\r\n\r\n".encode() + request)
+        slow.recv(16)
+        answer = ask(own_cluster)
+        assert answer.status_code == 200, "others are served meanwhile"
+    wait_for(lambda: no_lease_open(own_cluster), 10, "the lease closes when it leaves")
+
+
+def test_the_sdk_retries_what_is_worth_it(own_cluster):
+    with openai.OpenAI(base_url=own_cluster.url + "/v1", api_key=own_cluster.api_key, max_retries=6) as client:
+        os.kill(own_cluster.pids("worker")[0], signal.SIGKILL)
+        os.kill(own_cluster.pids("worker")[1], signal.SIGKILL)
+        answer = client.chat.completions.create(model=own_cluster.model, messages=QUESTION, max_tokens=4)
+        assert answer.choices
+
+
+@pytest.mark.parametrize("shape", [(), ("--split",)])
+def test_a_restarted_cluster_keeps_its_receipts(shape, tmp_path):
+    with Cluster("--workers", "1", *shape) as cluster:
+        request_id = ask(cluster).json()["id"]
+        wait_for(lambda: no_lease_open(cluster), 10, "the lease is closed")
+        for pid in cluster.pids("front") + cluster.pids("retention"):
+            os.kill(pid, signal.SIGKILL)
+
+        def found():
+            try:
+                answer = httpx.get(f"{cluster.url}/v1/receipts/{request_id}", headers=headers(cluster), timeout=10)
+            except httpx.HTTPError:
+                return False
+            return answer.status_code == 200
+
+        wait_for(found, 20, "the receipt is still there")
