@@ -27,9 +27,10 @@ added_tokens::added_tokens(vocabulary const& tokens) : tokens_(&tokens) {
     entries_.push_back({text, token, free ? added_scope::anywhere : added_scope::own});
     any_anywhere_ = any_anywhere_ || free;
   }
-  std::stable_sort(entries_.begin(), entries_.end(), [](entry const& a, entry const& b) {
+  std::sort(entries_.begin(), entries_.end(), [](entry const& a, entry const& b) {
     if (first_byte(a.text) != first_byte(b.text)) return first_byte(a.text) < first_byte(b.text);
-    return a.text.size() > b.text.size();
+    if (a.text.size() != b.text.size()) return a.text.size() > b.text.size();
+    return a.token < b.token;
   });
   for (std::size_t at = 0; at < entries_.size(); ++at) {
     auto& range = first_[first_byte(entries_[at].text)];

@@ -2,6 +2,9 @@
 
 #include "gpu/text/utf8.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace mayfly::gpu::jinja {
 namespace {
 
@@ -103,6 +106,26 @@ int order(value a, value b, int depth) {
     return sign(a.characters->view().compare(b.characters->view()), 0);
   if (a.is(kind::list) && b.is(kind::list)) return order_lists(*a.items, *b.items, depth);
   fail(errc::invalid_request, "a chat template compares what has no order");
+}
+
+void sort_by_first(std::pmr::vector<std::pair<value, value>>& pairs, bool reverse) {
+  auto const before = [reverse](auto const& a, auto const& b) {
+    auto const found = order(a.first, b.first);
+    return reverse ? found > 0 : found < 0;
+  };
+  std::pmr::vector<std::pair<value, value>> merged(pairs.get_allocator());
+  merged.reserve(pairs.size());
+  for (std::size_t width = 1; width < pairs.size(); width *= 2) {
+    merged.clear();
+    for (std::size_t begin = 0; begin < pairs.size(); begin += 2 * width) {
+      auto const at = [&](std::size_t index) {
+        return pairs.begin() + static_cast<std::ptrdiff_t>(std::min(index, pairs.size()));
+      };
+      std::merge(at(begin), at(begin + width), at(begin + width), at(begin + 2 * width),
+                 std::back_inserter(merged), before);
+    }
+    pairs.swap(merged);
+  }
 }
 
 bool contains(value haystack, value needle) {

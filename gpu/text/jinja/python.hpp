@@ -10,6 +10,9 @@ bool truth(value of) noexcept;
 bool equal(value a, value b, int depth = 0);
 /// -1, 0 or 1; fails where Python knows no order.
 int order(value a, value b, int depth = 0);
+/// Sorts by the first of each pair, those that are equal as they stand (a merge sort: no order that values
+/// claim can lead it astray). Takes its scratch from the vector's own memory.
+void sort_by_first(std::pmr::vector<std::pair<value, value>>& pairs, bool reverse);
 /// `needle in haystack`.
 bool contains(value haystack, value needle);
 /// len(); none where there is no length.

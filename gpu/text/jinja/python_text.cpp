@@ -134,9 +134,7 @@ void append_json_list(list const& of, json_style const& style, text_builder& to,
 void append_json_mapping(mapping const& of, json_style const& style, text_builder& to, int depth) {
   if (of.entries.empty()) return to.append_own("{}");
   auto entries = of.entries; // the copy lives in the same arena
-  if (style.sorted)
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](auto& a, auto& b) { return order(a.first, b.first) < 0; });
+  if (style.sorted) sort_by_first(entries, false);
   to.append_own("{");
   for (std::size_t at = 0; at < entries.size(); ++at) {
     if (at > 0) to.append(style.item_separator);

@@ -43,12 +43,7 @@ keyed keyed_items(interpreter& with, list const& items, value const* attribute, 
 
 void sort_pairs(interpreter& with, keyed& pairs, bool reverse) {
   with.charge_bytes(pairs.size() * 64 * 16);
-  auto const less = [](auto const& a, auto const& b) { return order(a.first, b.first) < 0; };
-  auto const greater = [](auto const& a, auto const& b) { return order(a.first, b.first) > 0; };
-  if (reverse)
-    std::stable_sort(pairs.begin(), pairs.end(), greater);
-  else
-    std::stable_sort(pairs.begin(), pairs.end(), less);
+  sort_by_first(pairs, reverse);
 }
 
 value list_of(interpreter& with, keyed const& pairs) {
