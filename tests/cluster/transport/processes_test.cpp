@@ -9,24 +9,27 @@ using namespace mayfly::test;
 
 namespace {
 
-/// A process of its own that accepts links until it is killed. Forked while this process
-/// has no other threads.
+/// A process of its own that accepts links, and dials where it is told, until it is killed. Forked while this
+/// process has no other threads.
 class node_process {
 public:
-  node_process(test_node& who, messages::bytes32 const& trusted) {
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
+  node_process(test_node& who, messages::bytes32 const& friend_key) {
+    int reports[2];
+    int orders[2];
+    REQUIRE(pipe(reports) == 0);
+    REQUIRE(pipe(orders) == 0);
     pid_ = fork();
     REQUIRE(pid_ >= 0);
-    if (pid_ == 0) run(who, trusted, ends[1]);
-    close(ends[1]);
-    char text[128] = {};
-    auto const size = read(ends[0], text, sizeof text);
-    close(ends[0]);
-    REQUIRE(size > 0);
-    endpoint_ = *name::parse({text, static_cast<std::size_t>(size)});
+    if (pid_ == 0) run(who, friend_key, reports[1], orders[0]);
+    close(reports[1]);
+    close(orders[0]);
+    orders_ = orders[1];
+    endpoint_ = read_name(reports[0]);
+    close(reports[0]);
+    REQUIRE(!endpoint_.empty());
   }
   ~node_process() {
+    close(orders_);
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
@@ -34,22 +37,34 @@ public:
   node_process& operator=(node_process const&) = delete;
 
   void signal(int number) const { REQUIRE(kill(pid_, number) == 0); }
+  /// It dials the holder of the friend's key there.
+  void dial(name const& endpoint) const { REQUIRE(write_name(orders_, endpoint)); }
   name const& endpoint() const noexcept { return endpoint_; }
 
 private:
-  [[noreturn]] static void run(test_node& who, messages::bytes32 const& trusted, int report) {
+  static name read_name(int from) {
+    char text[128] = {};
+    auto const size = read(from, text, sizeof text);
+    auto const parsed = name::parse({text, size > 0 ? static_cast<std::size_t>(size) : 0});
+    return parsed ? *parsed : name();
+  }
+  static bool write_name(int to, name const& what) {
+    return write(to, what.text().data(), what.text().size()) > 0;
+  }
+  [[noreturn]] static void run(test_node& who, messages::bytes32 const& friend_key, int reports, int orders) {
     auto options = who.options();
-    options.trusted = {trusted};
+    options.trusted = {friend_key};
     auto links = transport::start(std::move(options), who.ear);
     if (!links) _exit(1);
     (*links)->open();
-    auto const& own = (*links)->endpoint().text();
-    if (write(report, own.data(), own.size()) < 0) _exit(1);
-    close(report);
+    if (!write_name(reports, (*links)->endpoint())) _exit(1);
+    auto const target = read_name(orders);
+    if (!target.empty()) (*links)->dial({target, friend_key, {}, {}, {}});
     while (true) pause();
   }
 
   pid_t pid_ = -1;
+  int orders_ = -1;
   name endpoint_;
 };
 
@@ -80,6 +95,17 @@ TEST_CASE("a killed process is noticed within a quarter of a second") {
   linked_process two;
   two.process.signal(SIGKILL);
   CHECK(two.local.ear.wait_down(1, 250ms));
+}
+
+TEST_CASE("a killed process that dialled is noticed as soon") {
+  test_node remote;
+  test_node local;
+  node_process process{remote, local.key.public_key};
+  local.start({remote.key.public_key});
+  process.dial(local.link->endpoint());
+  REQUIRE(local.ear.wait_up());
+  process.signal(SIGKILL);
+  CHECK(local.ear.wait_down(1, 250ms));
 }
 
 TEST_CASE("a frozen process is noticed within a second and a half") {
