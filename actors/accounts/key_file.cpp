@@ -20,7 +20,6 @@ namespace mayfly::actors::accounts {
 namespace {
 
 constexpr std::size_t secret_bytes = 32;
-constexpr std::chrono::milliseconds check_every{250};
 constexpr std::size_t longest_key = 256;
 
 /// What tells one state of the file from another: it is replaced as a whole, so the inode alone nearly does.
@@ -90,6 +89,7 @@ result<ephemeral_bytes> open_secret(std::filesystem::path const& path) {
 
 struct key_file::state {
   std::filesystem::path path;
+  std::chrono::milliseconds check_every{};
   ephemeral_bytes secret;
   std::mutex mutex;
   std::shared_ptr<std::vector<key_entry> const> entries;
@@ -144,9 +144,11 @@ struct key_file::state {
 key_file::key_file(std::unique_ptr<state> opened) : state_(std::move(opened)) {}
 key_file::~key_file() = default;
 
-result<std::unique_ptr<key_file>> key_file::open(std::filesystem::path path) {
+result<std::unique_ptr<key_file>> key_file::open(std::filesystem::path path,
+                                                 std::chrono::milliseconds check_every) {
   auto made = std::make_unique<state>();
   made->path = std::move(path);
+  made->check_every = check_every;
   auto secret_path = made->path;
   secret_path += ".secret";
   {

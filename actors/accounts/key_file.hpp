@@ -10,6 +10,7 @@
 #include "protocol/base/ephemeral.hpp"
 #include "protocol/messages/fields.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -33,11 +34,13 @@ struct key_entry {
 class key_file final : public account_directory {
 public:
   /// Opens the file, or begins one (and its secret). Errors: not_permitted (somebody else can read it),
-  /// malformed (`number` is the line, from 1), io.
-  static result<std::unique_ptr<key_file>> open(std::filesystem::path path);
+  /// malformed (`number` is the line, from 1), io. The file is looked at for changes at most once per
+  /// `check_every`.
+  static result<std::unique_ptr<key_file>>
+  open(std::filesystem::path path, std::chrono::milliseconds check_every = std::chrono::milliseconds(250));
   ~key_file() override;
 
-  /// A change to the file counts within a quarter of a second.
+  /// A change to the file counts from the next look on. While it cannot be read, what was read last counts.
   std::optional<account> find(std::string_view key) const override;
 
   /// Makes an account with a key. Errors: invalid_request (the name is in force already, or is no name), io.

@@ -1,14 +1,15 @@
 #include "actors/api/json_document.hpp"
 
 #include <boost/json/parser.hpp>
+#include <memory>
 #include <new>
 
 namespace mayfly::actors::api {
 namespace {
 
-// A value takes 24 bytes in the tree and as much on the parser's stack, which doubles; the shortest element
-// of an array takes two characters.
-constexpr std::size_t memory_per_character = 96;
+// A value takes 24 bytes in the tree and as much on the parser's stack, which doubles and leaves its smaller
+// selves in the arena; the shortest element of an array takes two characters; chunks double too.
+constexpr std::size_t memory_per_character = 192;
 constexpr std::size_t memory_at_least = 256 * 1024;
 constexpr std::size_t memory_at_most = std::size_t{256} << 20;
 
@@ -19,20 +20,32 @@ std::size_t memory_limit(std::size_t text_bytes) {
 
 } // namespace
 
-void* wiping_resource::do_allocate(std::size_t bytes, std::size_t alignment) {
-  if (bytes > left_) throw std::bad_alloc();
-  auto* const block = locked_memory().allocate(bytes, alignment);
-  left_ -= bytes;
-  return block;
+void* wiping_arena::do_allocate(std::size_t bytes, std::size_t alignment) {
+  void* place = free_.data();
+  auto space = free_.size();
+  if (free_.empty() || std::align(alignment, bytes, place, space) == nullptr) {
+    add_chunk(bytes + alignment);
+    place = free_.data();
+    space = free_.size();
+    std::align(alignment, bytes, place, space);
+  }
+  free_ = std::span(static_cast<std::byte*>(place) + bytes, space - bytes);
+  return place;
 }
 
-void wiping_resource::do_deallocate(void* block, std::size_t bytes, std::size_t alignment) {
-  locked_memory().deallocate(block, bytes, alignment);
-  left_ += bytes;
+void wiping_arena::add_chunk(std::size_t bytes) {
+  auto const size = std::max(bytes, next_bytes_);
+  if (size > left_) throw std::bad_alloc();
+  ephemeral_bytes chunk;
+  chunk.resize(size);
+  left_ -= size;
+  next_bytes_ = size * 2;
+  chunks_.push_back(std::move(chunk));
+  free_ = chunks_.back().reveal();
 }
 
 json_document::json_document(std::size_t text_bytes)
-    : memory_(memory_limit(text_bytes)), arena_(text_bytes < 4096 ? 4096 : text_bytes, &memory_) {}
+    : arena_(std::max<std::size_t>(text_bytes * 2, 4096), memory_limit(text_bytes)) {}
 
 result<std::unique_ptr<json_document>> json_document::parse(std::string_view text, std::size_t depth) {
   std::unique_ptr<json_document> made(new json_document(text.size()));
@@ -45,8 +58,8 @@ result<void> json_document::read(std::string_view text, std::size_t depth) {
   boost::json::parse_options strict;
   strict.max_depth = depth;
   try {
-    // The parser's own stack holds unescaped strings too: it wipes as the tree does.
-    boost::json::parser parser(boost::json::storage_ptr(&memory_), strict);
+    // The parser's own stack holds unescaped strings: it lies in the arena as the tree does.
+    boost::json::parser parser(boost::json::storage_ptr(&arena_), strict);
     parser.reset(boost::json::storage_ptr(&arena_));
     boost::json::error_code problem;
     auto const read = parser.write(text.data(), text.size(), problem);

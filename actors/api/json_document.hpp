@@ -4,25 +4,33 @@
 #include "protocol/base/ephemeral.hpp"
 #include "protocol/base/result.hpp"
 
-#include <boost/json/monotonic_resource.hpp>
+#include <boost/json/memory_resource.hpp>
 #include <boost/json/value.hpp>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 namespace mayfly::actors::api {
 
-/// Locked memory for Boost.JSON, with a bound: deeply repetitive text would else cost many times its size.
-class wiping_resource final : public boost::json::memory_resource {
+/// Locked memory for Boost.JSON: blocks are cut from chunks that grow, and given back, wiped, all at once.
+/// Boost's own monotonic_resource gives its upstream back a smaller size than it took (1.81), so that the end
+/// of each chunk would stay as it is. Bounded: repetitive text would else cost many times its size.
+class wiping_arena final : public boost::json::memory_resource {
 public:
-  explicit wiping_resource(std::size_t limit_bytes) noexcept : left_(limit_bytes) {}
+  wiping_arena(std::size_t first_bytes, std::size_t limit_bytes) noexcept
+      : next_bytes_(first_bytes), left_(limit_bytes) {}
 
 private:
   void* do_allocate(std::size_t bytes, std::size_t alignment) override;
-  void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override;
+  void do_deallocate(void*, std::size_t, std::size_t) override {}
   bool do_is_equal(boost::json::memory_resource const& other) const noexcept override {
     return this == &other;
   }
+  void add_chunk(std::size_t bytes);
 
+  std::vector<ephemeral_bytes> chunks_;
+  std::span<std::byte> free_; ///< of the last chunk
+  std::size_t next_bytes_;
   std::size_t left_;
 };
 
@@ -38,8 +46,7 @@ private:
   explicit json_document(std::size_t text_bytes);
   result<void> read(std::string_view text, std::size_t depth);
 
-  wiping_resource memory_;
-  boost::json::monotonic_resource arena_;
+  wiping_arena arena_;
   std::unique_ptr<boost::json::value> root_; ///< the node itself is small and holds no characters
 };
 

@@ -157,7 +157,7 @@ asio::awaitable<ending> answer_run::wait() {
     // The gateway itself is stuck or gone: no client waits for ever.
     leave();
     on_failed(error{errc::deadline_exceeded, "the gateway gave no answer", 0});
-    co_return ending::done;
+    co_return co_await flush();
   }
   auto const ping_at = now + shared_.options.ping;
   co_await bell_->wait_until(streaming_ ? std::min<steady_clock::time_point>(ping_at, ends_at_) : ends_at_);
