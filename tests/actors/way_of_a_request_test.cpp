@@ -133,7 +133,11 @@ TEST_CASE("a client that takes nothing holds its sequence at the credit's end") 
 
 TEST_CASE("choices that do not fit one worker spread over two") {
   scripted_cluster cluster(2, {.max_sequences = 2});
+  for (auto const& each : cluster.traces) each->hold = true;
   auto const sink = cluster.submit(cluster.new_request(), completion("scripted", "hello", 4), 4);
+  REQUIRE(eventually([&] { return cluster.traces[0]->submitted + cluster.traces[1]->submitted == 4; }));
+  for (auto const& each : cluster.traces) each->hold = false;
+  for (auto* node : cluster.nodes) cluster.tell_all(*node, cluster::tick{}); // wakes the engines
   REQUIRE(sink->wait_over());
   REQUIRE(sink->complete());
   for (std::uint32_t choice = 0; choice < 4; ++choice) CHECK(sink->text(choice) == "abcd");

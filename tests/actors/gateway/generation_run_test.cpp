@@ -402,41 +402,45 @@ TEST_CASE("a forced lease ends the request") {
   CHECK(bench.port.cancels == std::vector{worker_a});
 }
 
-TEST_CASE("a missing peer is waited for, but not long") {
+namespace {
+
+enum class missing : std::uint8_t { retention_at_opening, scheduler, retention_before_content };
+
+/// A run that waits for a peer which is gone since now.
+void miss(run_bench& bench, missing what) {
+  bench.port.retention_there = what != missing::retention_at_opening;
+  bench.run->start(bench.now);
+  if (what == missing::retention_at_opening) return;
+  bench.port.scheduler_there = what != missing::scheduler;
+  bench.lease();
+  if (what == missing::scheduler) return;
+  bench.port.retention_there = bench.port.scheduler_there = false;
+  bench.place(worker_a);
+}
+
+} // namespace
+
+TEST_CASE("a peer that is missing too long ends the run") {
   run_bench bench(1, false);
-  SECTION("retention, at the opening") {
-    bench.port.retention_there = false;
-    bench.run->start(bench.now);
-  }
-  SECTION("the scheduler") {
-    bench.run->start(bench.now);
-    bench.port.scheduler_there = false;
-    bench.lease();
-  }
-  SECTION("retention, before content would leave") {
-    bench.run->start(bench.now);
-    bench.lease();
-    bench.port.retention_there = false;
-    bench.place(worker_a);
-    bench.port.scheduler_there = false;
-  }
+  miss(bench, GENERATE(missing::retention_at_opening, missing::scheduler, missing::retention_before_content));
   bench.pass(900ms);
   CHECK_FALSE(bench.run->ended());
+  bench.pass(200ms);
+  CHECK(bench.failure() == errc::unavailable);
   CHECK(bench.port.infers.empty());
-  SECTION("it stays away") {
-    bench.pass(200ms);
-    CHECK(bench.failure() == errc::unavailable);
-    CHECK(bench.port.infers.empty());
-  }
-  SECTION("it returns") {
-    bench.port.retention_there = bench.port.scheduler_there = true;
-    bench.pass(50ms);
-    bench.lease();
-    bench.place(worker_a);
-    CHECK(bench.port.infers.size() == 1);
-    bench.pass(1s);
-    CHECK_FALSE(bench.run->ended());
-  }
+}
+
+TEST_CASE("a peer that returns in time is used") {
+  run_bench bench(1, false);
+  miss(bench, GENERATE(missing::retention_at_opening, missing::scheduler, missing::retention_before_content));
+  bench.pass(900ms);
+  bench.port.retention_there = bench.port.scheduler_there = true;
+  bench.pass(50ms);
+  bench.lease();
+  bench.place(worker_a);
+  CHECK(bench.port.infers.size() == 1);
+  bench.pass(1s);
+  CHECK_FALSE(bench.run->ended());
 }
 
 TEST_CASE("retention that does not answer ends the run") {
