@@ -3,7 +3,7 @@
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/receipt_search.hpp"
 #include "actors/peer_table.hpp"
-#include "actors/retention/retention_outbox.hpp"
+#include "actors/retention_outbox.hpp"
 
 #include <map>
 #include <unordered_map>

@@ -5,7 +5,7 @@
 // Credit: a choice may send as many chunks as the gateway granted. A token makes at most one chunk, so the
 // engine gets the same number of tokens; a token whose text is held back gives its credit back to the engine.
 // So a slow client stops its own sequence, and nothing piles up.
-#include "actors/retention/retention_outbox.hpp"
+#include "actors/retention_outbox.hpp"
 #include "actors/worker/model_language.hpp"
 #include "gpu/engine.hpp"
 #include "protocol/base/clock.hpp"

@@ -53,6 +53,11 @@ messages::signed_receipt receipt_of(request_id id, std::uint64_t counter, bool c
   return receipt;
 }
 
+std::shared_ptr<receipt_store> store_of(std::string const& kind, store_file const& file) {
+  if (kind == "memory") return std::make_shared<memory_receipt_store>();
+  return file.open();
+}
+
 chain_head head_of(std::uint64_t counter) {
   chain_head head;
   head.counter = counter;
@@ -62,14 +67,10 @@ chain_head head_of(std::uint64_t counter) {
 
 } // namespace
 
-TEST_CASE("receipt stores") {
+TEST_CASE("receipt stores keep leases until a confirmed receipt") {
   store_file const file;
-  std::shared_ptr<receipt_store> store;
   std::string const kind = GENERATE("memory", "sqlite");
-  if (kind == "memory")
-    store = std::make_shared<memory_receipt_store>();
-  else
-    store = file.open();
+  auto const store = store_of(kind, file);
 
   SECTION(kind + ": an empty store has no head, no lease, no receipt") {
     CHECK(*store->head() == chain_head{});
@@ -117,6 +118,13 @@ TEST_CASE("receipt stores") {
     CHECK(store->open_leases()->empty());
     CHECK((*store->find(request))->body.counter == 2);
   }
+}
+
+TEST_CASE("receipt stores take a batch whole or not at all, and a place in the chain once") {
+  store_file const file;
+  std::string const kind = GENERATE("memory", "sqlite");
+  auto const store = store_of(kind, file);
+
   SECTION(kind + ": what was rolled back never was") {
     REQUIRE(store->put_lease(lease_of(request)).has_value());
     REQUIRE(store->put_receipt(receipt_of({{1}, 1}, 1, true), head_of(1)).has_value());

@@ -1,4 +1,4 @@
-#include "actors/retention/retention_outbox.hpp"
+#include "actors/retention_outbox.hpp"
 
 namespace mayfly::actors {
 
