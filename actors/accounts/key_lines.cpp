@@ -1,35 +1,21 @@
 #include "actors/accounts/key_lines.hpp"
 
+#include "actors/api/flat_object.hpp"
 #include "protocol/crypto/encoding.hpp"
-
-#include <boost/json/parse.hpp>
 
 namespace mayfly::actors::accounts {
 namespace {
 
-std::string_view text_of(boost::json::object const& line, char const* key) {
-  auto const* value = line.if_contains(key);
-  if (value == nullptr || !value->is_string()) return {};
-  return {value->get_string().data(), value->get_string().size()};
-}
-
-std::int64_t time_of(boost::json::object const& line, char const* key) {
-  auto const* value = line.if_contains(key);
-  return value != nullptr && value->is_int64() ? value->get_int64() : 0;
-}
-
 std::optional<key_entry> parse_line(std::string_view text) {
-  boost::json::error_code problem;
-  auto const root = boost::json::parse({text.data(), text.size()}, problem);
-  if (problem || !root.is_object()) return std::nullopt;
-  auto const& line = root.get_object();
-  auto id = account_id::parse(text_of(line, "account"));
-  auto title = name::parse(text_of(line, "name"));
+  auto const line = api::flat_object::parse(text);
+  if (!line) return std::nullopt;
+  auto id = account_id::parse(line->text("account"));
+  auto title = name::parse(line->text("name"));
   key_entry entry;
-  if (!id || !title || !crypto::from_hexadecimal(text_of(line, "hash"), entry.hash)) return std::nullopt;
+  if (!id || !title || !crypto::from_hexadecimal(line->text("hash"), entry.hash)) return std::nullopt;
   entry.owner = {*id, std::move(*title)};
-  entry.created_unix_ms = time_of(line, "created_unix_ms");
-  entry.revoked_unix_ms = time_of(line, "revoked_unix_ms");
+  entry.created_unix_ms = line->number("created_unix_ms");
+  entry.revoked_unix_ms = line->number("revoked_unix_ms");
   return entry;
 }
 

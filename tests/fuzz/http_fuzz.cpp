@@ -1,18 +1,15 @@
-// Any head: what the strict check lets through Beast parses too, and both see the same body length. A
-// difference is what request smuggling lives on.
-#include "actors/gateway/http/routes.hpp"
+// Any request: where it is accepted, a naive reader and Beast see the same body length, and no more is taken
+// for its body. A difference is what request smuggling lives on.
+#include "actors/gateway/http/request_parsing.hpp"
 #include "actors/gateway/http/strict_head.hpp"
 
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 
 namespace {
 
 using namespace mayfly::actors::http;
-namespace beast_http = boost::beast::http;
 
 /// The Content-Length that a naive reader would find, or -1.
 long long naive_length(std::string_view head) {
@@ -32,22 +29,19 @@ void check(std::string_view bytes) {
   auto const size = head_size(bytes);
   if (size == std::string_view::npos || size > 16 * 1024) return;
   auto const head = bytes.substr(0, size);
-  if (!check_head(head)) return;
-  beast_http::request_parser<beast_http::string_body> parser;
-  parser.header_limit(16 * 1024);
-  parser.body_limit(boost::none);
-  boost::system::error_code problem;
-  parser.put(boost::asio::buffer(head.data(), head.size()), problem);
-  // Beast may still refuse (a Connection field that is no list); it must not go on reading the head.
-  if (problem && problem != beast_http::error::need_more) return;
-  if (!parser.is_header_done()) std::abort();
-  auto const length = parser.content_length();
+  auto request = request_parsing::begin(head, 16 * 1024, 1 << 20);
+  if (!request) return;
+  auto const length = request->announced_bytes();
   auto const naive = naive_length(head);
   if (length ? naive != static_cast<long long>(*length) : naive > 0) std::abort();
-  if (length && parser.chunked()) std::abort();
-  auto const target = parser.get().target();
-  match_route(surface::api, method::get, {target.data(), target.size()});
-  (void)percent_decoded({target.data(), target.size()});
+  if (length && request->chunked()) std::abort();
+  match_route(surface::api, request->facts().asked, request->facts().target);
+  (void)percent_decoded(request->facts().target);
+  auto const body = bytes.substr(size);
+  auto const taken = request->put(body);
+  if (!taken) return;
+  if (*taken > body.size() || request->body().size() > *taken) std::abort();
+  if (length && request->done() && request->body().size() != *length) std::abort();
 }
 
 } // namespace

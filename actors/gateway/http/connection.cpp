@@ -21,8 +21,7 @@ struct connection::watch_state {
   asio::steady_timer pause;
 };
 
-connection::connection(asio::ip::tcp::socket socket, asio::ssl::context* tls)
-    : socket_(std::move(socket)), limit_(socket_.get_executor()) {
+connection::connection(asio::ip::tcp::socket socket, asio::ssl::context* tls) : socket_(std::move(socket)) {
   if (tls != nullptr) tls_.emplace(socket_, *tls);
 }
 

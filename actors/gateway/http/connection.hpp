@@ -68,7 +68,7 @@ private:
 
   asio::ip::tcp::socket socket_;
   std::optional<asio::ssl::stream<asio::ip::tcp::socket&>> tls_;
-  asio::steady_timer limit_;
+  asio::steady_timer limit_{socket_.get_executor()};
   std::uint64_t armed_ = 0; ///< tells a deadline's handler whether it is still meant
   bool timed_out_ = false;
   std::shared_ptr<watch_state> watch_;

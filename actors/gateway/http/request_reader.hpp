@@ -1,29 +1,17 @@
 #pragma once
 // Requests off a connection, one after the other: the head under strict rules, then the body into memory that
-// wipes itself. The one place of the project that includes Beast.
+// wipes itself.
 #include "actors/gateway/http/connection.hpp"
 #include "actors/gateway/http/limits.hpp"
-#include "actors/gateway/http/routes.hpp"
-#include "protocol/base/ephemeral.hpp"
+#include "actors/gateway/http/request_parsing.hpp"
 
-#include <memory>
+#include <optional>
 
 namespace mayfly::actors::http {
-
-/// Views into a request's head: valid until `forget`.
-struct request_facts {
-  method asked = method::other;
-  std::string_view target; ///< origin form
-  bool modern = false;     ///< HTTP/1.1
-  bool keep_alive = false;
-  bool has_body = false;
-  bool expects_continue = false;
-};
 
 class request_reader {
 public:
   request_reader(connection& from, connection_limits const& limits);
-  ~request_reader();
 
   /// Reads the next head. Errors: cancelled (the peer left, or was idle for too long: no answer is due),
   /// request_timeout, headers_too_large, body_too_large (announced), invalid_request.
@@ -43,7 +31,6 @@ public:
   void forget();
 
 private:
-  struct parser_state;
   asio::awaitable<result<void>> fill_head();
   result<request_facts> parse_head(std::size_t size);
   result<void> put_body();
@@ -51,7 +38,7 @@ private:
   connection& from_;
   connection_limits const& limits_;
   ephemeral_buffer<char> received_; ///< not parsed yet
-  std::unique_ptr<parser_state> parser_;
+  std::optional<request_parsing> request_;
 };
 
 } // namespace mayfly::actors::http
