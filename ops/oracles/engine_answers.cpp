@@ -12,16 +12,12 @@ namespace {
 constexpr std::uint32_t chunk_tokens = 48; // no multiple of the block length, so that chunks end inside blocks
 constexpr std::uint32_t block_tokens = 16;
 
-gpu::kv_shape shape_for(gpu::hyper_parameters const& parameters, std::size_t tokens) {
-  auto const blocks = static_cast<std::uint32_t>((tokens + block_tokens - 1) / block_tokens);
-  return {blocks, block_tokens, parameters.layers, parameters.kv_heads, parameters.head_dim};
-}
-
 /// logits[T][vocabulary] of one sequence.
 result<std::vector<float>> logits_of(gpu::model& network, gpu::backend& device,
                                      std::span<token_id const> tokens) {
   auto const vocabulary = std::size_t{network.parameters().vocabulary};
-  auto const shape = shape_for(network.parameters(), tokens.size());
+  auto const needed = static_cast<std::uint32_t>((tokens.size() + block_tokens - 1) / block_tokens);
+  auto const shape = gpu::kv_shape_of(network.parameters(), needed, block_tokens);
   auto kv = device.create_kv_memory(shape);
   if (!kv) return kv.failure();
   std::vector<std::uint32_t> blocks(shape.blocks);
