@@ -92,12 +92,21 @@ void membership_state::down(link_down const& news) {
 }
 
 void membership_state::beat() {
-  apply(table_.forget([&](source const& from, messages::bytes32 const& key) {
+  auto const forgotten = table_.forget([&](source const& from, messages::bytes32 const& key) {
     return from.kind == source_kind::announced && !links_->lists(key);
-  }));
+  });
+  apply(forgotten);
+  if (forgotten.changed) drop_strangers();
   apply(table_.expire(boot_clock::now()));
   announce_self();
   for (auto const& [key, one] : diallers_) caf::anon_send(one.actor, tick{});
+}
+
+/// Closes the links of whom nobody trusted vouches any more: their supervisor's key was revoked.
+void membership_state::drop_strangers() {
+  for (auto const& [node, one] : linked_)
+    if (table_.find(one.peer->public_key()) == nullptr && !links_->lists(one.peer->public_key()))
+      links_->drop(node);
 }
 
 /// The member as the view knows it, or what the link itself told.

@@ -40,6 +40,7 @@ private:
   void keep_diallers(std::map<messages::bytes32, dial_target> const& wanted);
   void push_view() const;
   void announce_self();
+  void drop_strangers();
   template <class Event>
   void tell(Event const& event) const;
 

@@ -7,6 +7,7 @@
 #include "actors/scheduler/scheduler.hpp"
 
 #include <caf/actor_cast.hpp>
+#include <caf/atom.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <thread>
@@ -18,10 +19,8 @@ using messages::role;
 
 caf::actor_system_config& configured(caf::actor_system_config& options) {
   // The default policy (stealing) costs five times the round-trip latency and idle processor time.
-  options.set("caf.scheduler.policy", "sharing");
-  options.set("caf.scheduler.max-threads", std::min(4U, std::max(2U, std::thread::hardware_concurrency())));
-  options.set("caf.logger.console.verbosity", "quiet");
-  options.set("caf.logger.file.verbosity", "quiet");
+  options.set("scheduler.policy", caf::atom("sharing"));
+  options.set("scheduler.max-threads", std::size_t{std::min(4U, std::max(2U, std::thread::hardware_concurrency()))});
   return options;
 }
 

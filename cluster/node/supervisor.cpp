@@ -95,6 +95,7 @@ void supervisor::tick() {
   });
   take_remote_view();
   if (now >= next_key_check_) check_keys();
+  if (stopping_) end_children();
   if (!stopping_ || now < stop_by_) return;
   for (auto& child : children_)
     if (child.process) child.process->send_signal(SIGKILL);
@@ -251,8 +252,20 @@ void supervisor::begin_stop() {
   event_log("stopping");
   stopping_ = true;
   stop_by_ = boot_clock::now() + drain_patience;
-  for (auto& child : children_)
-    if (child.process) child.process->send_signal(SIGTERM);
+  end_children();
+}
+
+/// Gateways first: what they still answer needs the others.
+void supervisor::end_children() {
+  bool const gateways_left = std::ranges::any_of(children_, [](slot const& child) {
+    return child.process && has_role(child.plan.roles, messages::role::gateway);
+  });
+  for (auto& child : children_) {
+    bool const is_gateway = has_role(child.plan.roles, messages::role::gateway);
+    if (!child.process || child.told_to_end || (gateways_left && !is_gateway)) continue;
+    child.told_to_end = true;
+    child.process->send_signal(SIGTERM);
+  }
 }
 
 } // namespace mayfly::node

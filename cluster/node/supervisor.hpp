@@ -35,6 +35,7 @@ private:
     std::unique_ptr<child_process> process;
     messages::member member;
     bool ready = false;
+    bool told_to_end = false;
     bool gave_up = false; ///< it said that its configuration is wrong: a restart would not help
     std::uint16_t http_port = 0;
     std::uint16_t admin_port = 0;
@@ -78,6 +79,7 @@ private:
   void pass_status(control_frame const& frame);
   std::string processes_json() const;
   void begin_stop();
+  void end_children();
   bool all_ended() const;
 
   cluster_configuration configuration_;

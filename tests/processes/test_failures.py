@@ -9,7 +9,7 @@ import time
 import httpx
 import openai
 import pytest
-from cluster import Cluster, wait_for
+from cluster import TINY_MODEL, Cluster, wait_for
 
 QUESTION = [{"role": "user", "content": "Tell me a story about the sea."}]
 
@@ -97,10 +97,16 @@ def test_killing_a_worker_under_load_hangs_no_client(own_cluster):
     wait_for(lambda: ask(own_cluster).status_code == 200, 10, "the cluster answers")
 
 
-def test_requests_without_a_token_yet_are_replayed_on_another_worker():
-    # One request fills the engine for long enough that those behind it have no token when the worker dies.
-    with Cluster("--workers", "2") as cluster:
-        streams = [Stream(cluster, n=4, max_tokens=64, ignore_eos=True) for _ in range(30)]
+def one_at_a_time(folder):
+    """A configuration whose engines run one sequence and queue the others."""
+    configuration = folder / "narrow.toml"
+    configuration.write_text(f"[[model]]\nid = 'tiny'\nfile = '{TINY_MODEL}'\nmax_sequences = 1\n")
+    return str(configuration)
+
+
+def test_requests_without_a_token_yet_are_replayed_on_another_worker(tmp_path):
+    with Cluster("--workers", "2", "--config", one_at_a_time(tmp_path), models=()) as cluster:
+        streams = [Stream(cluster, max_tokens=200, ignore_eos=True) for _ in range(30)]
         for stream in streams:
             stream.start()
         assert streams[0].first.wait(30)
@@ -150,7 +156,7 @@ def test_full_queues_answer_429_with_retry_after(tmp_path):
     configuration = tmp_path / "small.toml"
     configuration.write_text("[http]\nmax_in_flight = 2\n")
     with Cluster("--workers", "1", "--config", str(configuration)) as cluster:
-        streams = [Stream(cluster, ignore_eos=True, max_tokens=400) for _ in range(2)]
+        streams = [Stream(cluster, ignore_eos=True, max_tokens=450, n=16) for _ in range(2)]
         for stream in streams:
             stream.start()
         assert all(stream.first.wait(20) for stream in streams)
@@ -201,8 +207,8 @@ def test_a_slow_client_does_not_grow_memory(own_cluster):
 
 def test_the_sdk_retries_what_is_worth_it(own_cluster):
     with openai.OpenAI(base_url=own_cluster.url + "/v1", api_key=own_cluster.api_key, max_retries=6) as client:
-        os.kill(own_cluster.pids("worker")[0], signal.SIGKILL)
-        os.kill(own_cluster.pids("worker")[1], signal.SIGKILL)
+        for worker in own_cluster.pids("worker"):
+            os.kill(worker, signal.SIGKILL)
         answer = client.chat.completions.create(model=own_cluster.model, messages=QUESTION, max_tokens=4)
         assert answer.choices
 
