@@ -237,6 +237,11 @@ void listening_ingress::halt() {
 
 } // namespace
 
+ingress_options::ingress_options() = default;
+ingress_options::ingress_options(ingress_options&&) noexcept = default;
+ingress_options& ingress_options::operator=(ingress_options&&) noexcept = default;
+ingress_options::~ingress_options() = default;
+
 result<std::unique_ptr<ingress>> ingress::open(ingress_options options, ingress_dependencies dependencies) {
   auto made = std::make_unique<listening_ingress>(std::move(options), std::move(dependencies));
   auto listening = made->listen();

@@ -18,6 +18,12 @@
 namespace mayfly::actors::http {
 
 struct ingress_options {
+  // Out of line: inlined, GCC 12 takes the optional's empty storage for a use of it (bug 80635).
+  ingress_options();
+  ingress_options(ingress_options&&) noexcept;
+  ingress_options& operator=(ingress_options&&) noexcept;
+  ~ingress_options();
+
   surface serves = surface::api;
   std::string address = "127.0.0.1"; ///< an IP address; without TLS a loopback one
   std::uint16_t port = 0;            ///< 0: any free one, see `ingress::port`
