@@ -1,7 +1,8 @@
 // Speed of the bare engine, to be compared with llama-bench on the same file and threads: tokens/s of prefill
 // (prompts of N tokens, as llama-bench's pp) and of decode (M tokens for each of B sequences, as its tg; with
-// B > 1 as llama-batched-bench's). Prints one JSON object; the figures of every repetition are in it, because
-// on a shared machine the best one is the figure to compare.
+// B > 1 as llama-batched-bench's); and the time that one request for one token takes, the base to which a
+// cluster adds. Prints one JSON object; the figures of every repetition are in it, because on a shared
+// machine the best one is the figure to compare.
 #include "gpu/engine.hpp"
 
 #include <algorithm>
@@ -25,11 +26,12 @@ struct bench_options {
   std::uint32_t batch = 1;     ///< sequences at once
   std::uint32_t depth = 1;     ///< prompt tokens before decode
   std::uint32_t repeat = 3;
+  std::uint32_t latency = 0; ///< requests of `depth` prompt tokens and one generated token, one after another
 };
 
 constexpr char const* usage =
     "usage: bench_engine --model FILE.gguf [--prefill N] [--decode M] [--batch B] [--depth D] [--repeat R]\n"
-    "                    [--threads T] [--step-tokens S]\n";
+    "                    [--threads T] [--step-tokens S] [--latency N]\n";
 
 bool read_options(int count, char** arguments, bench_options& options) {
   for (int index = 1; index + 1 < count; index += 2) {
@@ -52,6 +54,8 @@ bool read_options(int count, char** arguments, bench_options& options) {
       options.depth = number;
     else if (name == "--repeat")
       options.repeat = number;
+    else if (name == "--latency")
+      options.latency = number;
     else if (name == "--threads")
       options.engine.threads = number;
     else if (name == "--step-tokens")
@@ -98,6 +102,25 @@ void print_figures(char const* name, std::vector<double> const& figures) {
   std::printf("]}");
 }
 
+/// Microseconds of each of `count` requests for one token, sorted; empty if one failed.
+std::vector<double> time_requests(engine& subject, std::uint32_t count, std::uint32_t prompt_tokens) {
+  std::vector<double> times;
+  for (std::uint32_t number = 0; number < count; ++number) {
+    auto const took = time_run(subject, 1, prompt_tokens, 1).first;
+    if (took < 0) return {};
+    times.push_back(took * 1e6);
+  }
+  std::sort(times.begin(), times.end());
+  return times;
+}
+
+void print_latency(std::vector<double> const& sorted) {
+  std::printf(
+      ", \"one_token_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f, \"count\": %zu}",
+      sorted[sorted.size() / 2], sorted[sorted.size() * 9 / 10], sorted[sorted.size() * 99 / 100],
+      sorted.back(), sorted.size());
+}
+
 int run(bench_options const& options) {
   auto loaded = engine::load(options.engine);
   if (!loaded) {
@@ -120,6 +143,8 @@ int run(bench_options const& options) {
       decode.push_back(options.batch * options.decode / took);
     }
   }
+  auto const latencies = time_requests(subject, options.latency, options.depth);
+  if (latencies.size() != options.latency) return std::fputs("a request for one token failed\n", stderr), 1;
   auto const figures = subject.figures();
   std::printf("{\"model\": \"%s\", \"backend\": \"%.*s\", \"threads\": %u, ",
               options.engine.model.filename().c_str(), static_cast<int>(subject.backend_name().view().size()),
@@ -131,6 +156,7 @@ int run(bench_options const& options) {
       figures.weight_bytes, static_cast<unsigned long long>(figures.preemptions));
   if (!prefill.empty()) std::printf(", "), print_figures("prefill_tokens_per_second", prefill);
   if (!decode.empty()) std::printf(", "), print_figures("decode_tokens_per_second", decode);
+  if (!latencies.empty()) print_latency(latencies);
   std::printf("}\n");
   return 0;
 }
