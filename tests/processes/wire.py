@@ -1,0 +1,101 @@
+"""HTTP by hand: bytes in, parsed answers out, for requests that no client library would send."""
+
+import json
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+
+class Answer:
+    """One response: `status`, `version`, lower-case `headers`, `body` as bytes."""
+
+    def __init__(self, head, body):
+        line, *fields = head.decode("latin-1").split("\r\n")
+        self.version, status, *_ = line.split(" ", 2)
+        self.status = int(status)
+        self.headers = {}
+        for field in fields:
+            name, _, value = field.partition(":")
+            self.headers[name.strip().lower()] = value.strip()
+        self.body = body
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"{self.status} {self.body[:200]!r}"
+
+
+class Wire:
+    """A connection to a cluster's gateway. Every wait ends after `patience` seconds."""
+
+    def __init__(self, url, context=None, patience=20):
+        place = urlsplit(url)
+        self.host = place.netloc
+        plain = socket.create_connection((place.hostname, place.port), timeout=patience)
+        self.socket = context.wrap_socket(plain, server_hostname=place.hostname) if context else plain
+        self.pending = b""
+
+    def send(self, data):
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused early: the answer is on its way, or the test sees that it is not
+
+    def _more(self):
+        try:
+            got = self.socket.recv(65536)
+        except (ConnectionResetError, ssl.SSLError):
+            got = b""
+        self.pending += got
+        return bool(got)
+
+    def _until(self, mark):
+        while mark not in self.pending:
+            if not self._more():
+                return None
+        found, self.pending = self.pending.split(mark, 1)
+        return found
+
+    def _exactly(self, count):
+        while len(self.pending) < count:
+            if not self._more():
+                break
+        found, self.pending = self.pending[:count], self.pending[count:]
+        return found
+
+    def _chunks(self):
+        body = b""
+        while size := int(self._until(b"\r\n"), 16):
+            body += self._exactly(size)
+            assert self._exactly(2) == b"\r\n"
+        assert self._exactly(2) == b"\r\n"
+        return body
+
+    def receive(self, bodyless=False):
+        """The next answer, or None where the server closed the connection."""
+        head = self._until(b"\r\n\r\n")
+        if head is None:
+            return None
+        answer = Answer(head, b"")
+        if bodyless or answer.status < 200:
+            return answer
+        if answer.headers.get("transfer-encoding") == "chunked":
+            answer.body = self._chunks()
+        elif "content-length" in answer.headers:
+            answer.body = self._exactly(int(answer.headers["content-length"]))
+        else:
+            while self._more():
+                pass
+            answer.body, self.pending = self.pending, b""
+        return answer
+
+    def closed(self):
+        """Whether the server ends the connection without another byte."""
+        return not self.pending and not self._more()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
