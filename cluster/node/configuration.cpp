@@ -1,6 +1,8 @@
 #include "cluster/node/configuration.hpp"
 
 #include "protocol/crypto/encoding.hpp"
+#include "protocol/crypto/keys.hpp"
+#include "protocol/crypto/secret_file.hpp"
 
 #define TOML_EXCEPTIONS 1
 #include <algorithm>
@@ -15,6 +17,20 @@ namespace {
 struct refused {
   std::string message;
 };
+
+/// 32 bytes, as they are or as hexadecimal digits: as the supervisor's files or `mayfly keys make` hold them.
+bool read_secret_file(std::string const& path, messages::bytes32& into) {
+  auto const content = crypto::read_secret(path);
+  if (!content) return false;
+  auto const bytes = content->reveal();
+  if (bytes.size() == into.size()) {
+    std::ranges::copy(bytes, into.begin());
+    return true;
+  }
+  std::string_view digits(reinterpret_cast<char const*>(bytes.data()), bytes.size());
+  if (digits.ends_with('\n')) digits.remove_suffix(1);
+  return crypto::from_hexadecimal(digits, into).has_value();
+}
 
 /// A table whose keys are taken one by one: what is left at the end was not known.
 class section {
@@ -65,8 +81,14 @@ public:
     if (!value) return;
     if (!crypto::from_hexadecimal(*value, into)) throw refused{place(key) + " must be 64 hexadecimal digits"};
   }
+  /// `key` itself, or what the file that `<key>_file` names holds.
   void secret(std::string_view key, ephemeral_bytes& into) {
     messages::bytes32 bytes{};
+    auto const file_key = std::string(key) + "_file";
+    auto const file = take<std::string>(file_key);
+    if (file && !read_secret_file(*file, bytes))
+      throw refused{place(file_key) + ": " + *file +
+                    " must be a file of mode 0600 with 32 bytes or 64 hexadecimal digits"};
     key32(key, bytes);
     if (bytes == messages::bytes32{}) return;
     into = ephemeral_bytes(std::span<std::byte const>(bytes));
@@ -193,6 +215,14 @@ std::vector<seed_configuration> read_seeds(section& root, std::string_view key) 
   return seeds;
 }
 
+/// The public key may be left out: it follows from the secret one.
+void complete_keys(node_configuration& into) {
+  if (into.secret_key.empty() || into.public_key != messages::bytes32{}) return;
+  auto const pair = crypto::link_key::from_secret(into.secret_key.reveal());
+  if (!pair) throw refused{"secret_key is no key"};
+  into.public_key = pair->public_key;
+}
+
 void read_node(section root, node_configuration& into) {
   root.id("node", into.node);
   root.id("supervisor", into.supervisor);
@@ -204,6 +234,7 @@ void read_node(section root, node_configuration& into) {
   root.secret("secret_key", into.secret_key);
   root.secret("receipt_seed", into.receipt_seed);
   root.secret("pseudonym_key", into.pseudonym_key);
+  complete_keys(into);
   for (auto const& text : root.texts("trusted")) {
     if (!crypto::from_hexadecimal(text, into.trusted.emplace_back()))
       throw refused{"trusted: each key has 64 hexadecimal digits"};

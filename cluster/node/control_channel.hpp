@@ -14,7 +14,7 @@ namespace mayfly::node {
 
 enum class control_type : std::uint8_t {
   ready = 1,         ///< child: roles run, links accept; body child_ready
-  beat = 2,          ///< child: alive, each 200 ms; empty
+  beat = 2,          ///< child: alive, each 200 ms; one byte, 1 if requests can be served
   view = 3,          ///< supervisor: members, and whom to trust; body cluster_view
   drain = 4,         ///< supervisor: finish what runs, take nothing new; empty
   status_query = 5,  ///< supervisor: body is a number that the answer repeats

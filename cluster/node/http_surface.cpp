@@ -81,6 +81,7 @@ public:
   void drain() override {
     if (api_) api_->drain();
   }
+  bool serves() const override { return ready().ready; }
   std::size_t connections() const noexcept override { return api_ ? api_->connections() : 0; }
 
 private:

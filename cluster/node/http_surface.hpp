@@ -21,6 +21,8 @@ public:
   virtual std::uint16_t admin_port() const noexcept = 0; ///< 0: none
   /// Accepts no more; what runs is finished.
   virtual void drain() = 0;
+  /// True if a gateway of this process has all that requests need, or there is none. Thread-safe.
+  virtual bool serves() const = 0;
   /// Clients that are still connected.
   virtual std::size_t connections() const noexcept = 0;
 };

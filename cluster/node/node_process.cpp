@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace mayfly::node {
@@ -90,11 +91,24 @@ private:
       if (!read) return read.failure();
       tls_ = std::move(*read);
     }
+    if (configuration_.secret_key.empty())
+      return error{errc::configuration, "a node needs secret_key_file: `mayfly keys make FILE` makes one", 0};
     bool const keeps_state = configuration_.roles != static_cast<messages::role_set>(role::worker);
     auto const home =
         keeps_state && !configuration_.state_directory.empty() ? configuration_.state_directory : "/";
+    if (keeps_state && !control_)
+      if (auto made = make_state_directory(home); !made) return made;
     if ((keeps_state || control_) && chdir(home.c_str()) != 0)
       return error{errc::io, "the state directory cannot be entered", errno};
+    return {};
+  }
+
+  /// A node that no supervisor prepared for: the directory belongs to the user whom this process becomes.
+  static result<void> make_state_directory(std::filesystem::path const& path) {
+    auto const owner = unprivileged_user();
+    if (!owner) return owner.failure();
+    if (mkdir(path.c_str(), 0700) == 0 && geteuid() == 0 && chown(path.c_str(), owner->uid, owner->gid) != 0)
+      return error{errc::io, "the state directory could not be given to the unprivileged user", errno};
     return {};
   }
 
@@ -131,8 +145,9 @@ private:
   }
 
   int refuse(error const& why) {
-    auto const text = std::string(name_of(why.code)) + ": " + std::string(why.what.view()) +
-                      (why.number != 0 ? " (" + std::to_string(why.number) + ")" : "");
+    auto const number = why.code == errc::io ? std::generic_category().message(static_cast<int>(why.number))
+                                             : std::to_string(why.number);
+    auto const text = std::string(why.what.view()) + (why.number != 0 ? " (" + number + ")" : std::string());
     event_log("cannot_start").with("why", text);
     if (control_)
       (void)control_->send(control_type::failed, std::as_bytes(std::span(text.data(), text.size())));
@@ -142,7 +157,9 @@ private:
   void beat() {
     if (!control_) return;
     if (ready_ && roles_->longest_engine_turn() > stuck_engine) return;
-    (void)control_->send(ready_ ? control_type::beat : control_type::loading);
+    if (!ready_) return (void)control_->send(control_type::loading);
+    std::byte const serves[] = {std::byte{http_->serves()}};
+    (void)control_->send(control_type::beat, serves);
   }
 
   void tick() {

@@ -20,7 +20,8 @@ using messages::role;
 caf::actor_system_config& configured(caf::actor_system_config& options) {
   // The default policy (stealing) costs five times the round-trip latency and idle processor time.
   options.set("scheduler.policy", caf::atom("sharing"));
-  options.set("scheduler.max-threads", std::size_t{std::min(4U, std::max(2U, std::thread::hardware_concurrency()))});
+  options.set("scheduler.max-threads",
+              std::size_t{std::min(4U, std::max(2U, std::thread::hardware_concurrency()))});
   return options;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace mayfly::node {
 namespace {
@@ -54,6 +55,7 @@ result<void> supervisor::run() {
   write_file();
   loop();
   finish();
+  if (!refusal_.empty()) return error{errc::configuration, "a process of the cluster refused to start", 0};
   return {};
 }
 
@@ -86,7 +88,7 @@ void supervisor::wait_for_events() {
 void supervisor::tick() {
   auto const now = boot_clock::now();
   for (auto& child : children_) {
-    if (!child.process && !stopping_ && !child.gave_up && child.start_due <= now) start(child);
+    if (!child.process && !stopping_ && child.start_due <= now) start(child);
     if (child.process && now - child.last_beat > (child.ready ? beat_patience : loading_patience))
       kill_frozen(child);
   }
@@ -127,7 +129,7 @@ void supervisor::take_remote_view() {
 void supervisor::start(slot& child) {
   auto keys = crypto::link_key::generate();
   child.member = {node_id::make(), child.plan.roles, {}, keys.public_key, id_, configuration_.region};
-  child.ready = false;
+  child.ready = child.serves = false;
   child.started = child.last_beat = boot_clock::now();
   auto process = child_process::start(configure(child, std::move(keys)));
   if (!process) {
@@ -146,7 +148,7 @@ void supervisor::ended(slot& child, child_exit exit) {
   auto const pause = child.restarts.next_pause(since(child.started));
   exited_.push_back({child.member.node, unix_milliseconds()});
   child.process.reset();
-  child.ready = false;
+  child.ready = child.serves = false;
   child.start_due = boot_clock::now() + pause;
   ++child.restart_count;
   event_log("ended")
@@ -176,6 +178,7 @@ void supervisor::handle(slot& child, control_frame const& frame) {
   case control_type::ready:
     return became_ready(child, frame);
   case control_type::beat:
+    return took_beat(child, frame);
   case control_type::loading:
     child.last_beat = boot_clock::now();
     return;
@@ -192,6 +195,8 @@ void supervisor::became_ready(slot& child, control_frame const& frame) {
   auto said = wire::decode<child_ready>(frame.body);
   if (!said) return child.process->send_signal(SIGKILL);
   child.ready = true;
+  child.refused = false;
+  was_whole_ = was_whole_ || std::ranges::all_of(children_, &slot::ready);
   child.last_beat = boot_clock::now();
   child.member.endpoint = said->endpoint;
   child.http_port = said->http_port;
@@ -204,11 +209,29 @@ void supervisor::became_ready(slot& child, control_frame const& frame) {
   write_file();
 }
 
+void supervisor::took_beat(slot& child, control_frame const& frame) {
+  child.last_beat = boot_clock::now();
+  bool const serves = !frame.body.empty() && frame.body.front() == std::byte{1};
+  if (std::exchange(child.serves, serves) != serves) write_file();
+}
+
+/// Every process runs, and where there are workers every gateway reaches one.
+bool supervisor::is_ready() const {
+  return !stopping_ && std::ranges::all_of(children_, [this](slot const& child) {
+    bool const is_gateway = has_role(child.plan.roles, messages::role::gateway);
+    return child.process && child.ready && (child.serves || !is_gateway || configuration_.workers == 0);
+  });
+}
+
 void supervisor::start_refused(slot& child, control_frame const& frame) {
   std::string_view const why(reinterpret_cast<char const*>(frame.body.data()), frame.body.size());
   event_log("refused").with("role", child.plan.label).with("why", why);
-  child.gave_up = true;
-  failure_ = std::string(why);
+  child.refused = true;
+  // At first start the operator waits for an answer, and what is wrong is wrong for good. Later a cluster
+  // serves with what it has, and what is missing (a port, a file) may come back.
+  if (was_whole_ || stopping_) return;
+  refusal_ = child.plan.label + ": " + std::string(why);
+  begin_stop();
 }
 
 messages::member_view supervisor::local_view() const {

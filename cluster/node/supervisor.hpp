@@ -25,8 +25,12 @@ public:
   ~supervisor();
 
   /// Runs until SIGTERM, SIGINT or `stop` on the command socket; then drains and ends every child. Errors:
-  /// configuration, io, not_permitted, untrusted: the cluster could not be started.
+  /// configuration, io, not_permitted, untrusted: the cluster could not be started; `refusal` says why where
+  /// a child refused.
   result<void> run();
+
+  /// What the first child said that refused to start before the cluster had ever been whole; else empty.
+  std::string const& refusal() const noexcept { return refusal_; }
 
 private:
   /// A process to keep running, and its present incarnation.
@@ -35,8 +39,9 @@ private:
     std::unique_ptr<child_process> process;
     messages::member member;
     bool ready = false;
+    bool serves = false; ///< a gateway: all that requests need is linked
     bool told_to_end = false;
-    bool gave_up = false; ///< it said that its configuration is wrong: a restart would not help
+    bool refused = false; ///< its last start ended with a refusal
     std::uint16_t http_port = 0;
     std::uint16_t admin_port = 0;
     deadline last_beat{};
@@ -66,6 +71,8 @@ private:
   void read_control(slot& child);
   void handle(slot& child, control_frame const& frame);
   void became_ready(slot& child, control_frame const& frame);
+  void took_beat(slot& child, control_frame const& frame);
+  bool is_ready() const;
   void start_refused(slot& child, control_frame const& frame);
   void kill_frozen(slot& child);
 
@@ -89,7 +96,8 @@ private:
   ephemeral_bytes receipt_seed_;
   ephemeral_bytes pseudonym_key_;
   ephemeral_text api_key_;
-  std::string failure_; ///< what the last child that refused to start said
+  std::string refusal_;
+  bool was_whole_ = false; ///< every child has been ready at the same time
   std::vector<slot> children_;
   std::vector<messages::exited_member> exited_;
   messages::member_view remote_view_;

@@ -63,7 +63,7 @@ std::string supervisor::processes_json() const {
     text += ", {\"role\": \"" + child.plan.label + "\", \"node\": \"" + child.member.node.text() +
             "\", \"pid\": ";
     text += std::to_string(child.process ? child.process->pid() : 0) + ", \"state\": \"";
-    text += !child.process ? (child.gave_up ? "refused" : "restarting")
+    text += !child.process ? (child.refused ? "refused" : "restarting")
             : child.ready  ? "running"
                            : "starting";
     text += "\", \"restarts\": " + std::to_string(child.restart_count) + "}";
@@ -74,13 +74,12 @@ std::string supervisor::processes_json() const {
 void supervisor::write_file() {
   cluster_file file;
   file.api_key = api_key_.clone();
-  file.ready = !stopping_;
+  file.ready = is_ready();
   if (!configuration_.models.empty()) file.model = configuration_.models.front().id.text();
   if (configuration_.http.tls && configuration_.http.certificate.empty())
     file.certificate = std::filesystem::absolute(configuration_.directory / "state" / "certificate.pem");
   file.processes.push_back({getpid(), "supervisor"});
   for (auto const& child : children_) {
-    file.ready = file.ready && child.process && child.ready;
     if (child.process) file.processes.push_back({child.process->pid(), child.plan.label});
     if (child.http_port != 0) file.urls.push_back(url_of(configuration_.http, child.http_port));
     if (child.admin_port != 0) file.admin_url = "http://127.0.0.1:" + std::to_string(child.admin_port);

@@ -50,7 +50,10 @@ int explain(std::string_view what, http_answer const& answer) {
 
 int explain(std::string_view what, error const& failure) {
   std::cerr << "mayfly: " << what << ": " << failure.what.view();
-  if (failure.number != 0) std::cerr << " (" << failure.number << ')';
+  if (failure.number != 0 && failure.code == errc::io)
+    std::cerr << " (" << std::generic_category().message(static_cast<int>(failure.number)) << ')';
+  else if (failure.number != 0)
+    std::cerr << " (" << failure.number << ')';
   std::cerr << '\n';
   return 1;
 }

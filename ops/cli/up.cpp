@@ -84,8 +84,11 @@ int complete(up_options& options) {
 int up(up_options options) {
   if (int const status = complete(options); status != 0) return status;
   node::supervisor supervisor(std::move(options.cluster));
-  if (auto ran = supervisor.run(); !ran) return explain("the cluster could not run", ran.failure());
-  return 0;
+  auto const ran = supervisor.run();
+  if (ran) return 0;
+  if (supervisor.refusal().empty()) return explain("the cluster could not run", ran.failure());
+  std::cerr << "mayfly: the cluster could not start: " << supervisor.refusal() << '\n';
+  return 1;
 }
 
 int node(std::filesystem::path const& configuration) {
