@@ -50,7 +50,8 @@ ROOMS = [
     ("cluster/", ("cluster/", "protocol/")),
     ("actors/api/", ("actors/api/", "actors/actors.hpp", "protocol/", "cluster/")),
     ("actors/scheduler/", ("actors/scheduler/", "actors/actors.hpp", "actors/peer_table.hpp", "protocol/", "cluster/")),
-    ("actors/worker/", ("actors/worker/", "actors/api/", "actors/actors.hpp", "actors/peer_table.hpp", "protocol/",
+    ("actors/worker/", ("actors/worker/", "actors/actors.hpp", "actors/peer_table.hpp", "actors/retention_outbox.hpp",
+                        "actors/process_memory.hpp", "protocol/",
                         "cluster/", "gpu/engine.hpp", "gpu/text/", "gpu/formats/gguf.hpp")),
     ("actors/", ("actors/", "protocol/", "cluster/")),
 ]

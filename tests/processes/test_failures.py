@@ -70,6 +70,10 @@ def leases(cluster):
     return [node["retention"] for node in cluster.status()["cluster"]["nodes"] if node.get("retention")]
 
 
+def running(cluster):
+    return sum(node["gateway"]["running"] for node in cluster.status()["cluster"]["nodes"] if node.get("gateway"))
+
+
 def no_lease_open(cluster):
     return leases(cluster) and all(report["leases_open"] == 0 for report in leases(cluster))
 
@@ -106,10 +110,10 @@ def one_at_a_time(folder):
 
 def test_requests_without_a_token_yet_are_replayed_on_another_worker(tmp_path):
     with Cluster("--workers", "2", "--config", one_at_a_time(tmp_path), models=()) as cluster:
-        streams = [Stream(cluster, max_tokens=200, ignore_eos=True) for _ in range(30)]
+        streams = [Stream(cluster, max_tokens=450, ignore_eos=True) for _ in range(30)]
         for stream in streams:
             stream.start()
-        assert streams[0].first.wait(30)
+        wait_for(lambda: running(cluster) >= 20, 20, "most requests wait behind one another")
         os.kill(cluster.pids("worker")[0], signal.SIGKILL)
         for stream in streams:
             stream.join(90)
