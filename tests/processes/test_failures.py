@@ -110,17 +110,17 @@ def one_at_a_time(folder):
 
 def test_requests_without_a_token_yet_are_replayed_on_another_worker(tmp_path):
     with Cluster("--workers", "2", "--config", one_at_a_time(tmp_path), models=()) as cluster:
-        streams = [Stream(cluster, max_tokens=450, ignore_eos=True) for _ in range(30)]
+        streams = [Stream(cluster, max_tokens=300, ignore_eos=True, n=4) for _ in range(16)]
         for stream in streams:
             stream.start()
-        wait_for(lambda: running(cluster) >= 20, 20, "most requests wait behind one another")
+        wait_for(lambda: running(cluster) >= 10, 20, "most requests wait behind one another")
         os.kill(cluster.pids("worker")[0], signal.SIGKILL)
         for stream in streams:
             stream.join(90)
         assert not any(stream.is_alive() for stream in streams)
         replayed = sum(node["gateway"]["replayed"] for node in cluster.status()["cluster"]["nodes"] if node.get("gateway"))
         assert replayed > 0
-        assert sum(stream.done and not stream.error for stream in streams) >= 15
+        assert sum(stream.done and not stream.error for stream in streams) >= 8
 
 
 def test_killing_the_front_leaves_workers_wiped_and_meets_again(own_cluster):

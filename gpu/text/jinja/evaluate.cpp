@@ -46,6 +46,38 @@ value interpreter::evaluate(expression const& what, scope& names) {
   case expression_kind::mapping:
     return evaluate_mapping(what, names);
   case expression_kind::negative:
+  case expression_kind::positive:
+  case expression_kind::negation:
+  case expression_kind::conjunction:
+  case expression_kind::disjunction:
+  case expression_kind::arithmetic:
+  case expression_kind::comparison:
+  case expression_kind::conditional:
+    return evaluate_operator(what, names);
+  case expression_kind::attribute:
+    return get_attribute(operand(0), what.name);
+  case expression_kind::item: {
+    auto const object = operand(0);
+    return get_item(object, operand(1));
+  }
+  case expression_kind::slice:
+    return evaluate_slice(what, names);
+  case expression_kind::call:
+    return evaluate_call(what, names, nullptr);
+  case expression_kind::filter:
+    return evaluate_filter(what, names, nullptr);
+  case expression_kind::test: {
+    auto const subject = operand(0);
+    return value(apply_test(what.name, subject, evaluate_arguments(what.arguments, names)));
+  }
+  }
+  return {};
+}
+
+value interpreter::evaluate_operator(expression const& what, scope& names) {
+  auto const operand = [&](std::size_t at) { return evaluate(*what.children[at], names); };
+  switch (what.kind) {
+  case expression_kind::negative:
     return compute(*this, value(std::int64_t{0}), operation::subtract, operand(0));
   case expression_kind::positive:
     return compute(*this, value(std::int64_t{0}), operation::add, operand(0));
@@ -66,24 +98,9 @@ value interpreter::evaluate(expression const& what, scope& names) {
   case expression_kind::conditional:
     if (truth(operand(0))) return operand(1);
     return what.children[2] == nullptr ? value() : operand(2);
-  case expression_kind::attribute:
-    return get_attribute(operand(0), what.name);
-  case expression_kind::item: {
-    auto const object = operand(0);
-    return get_item(object, operand(1));
+  default:
+    return {};
   }
-  case expression_kind::slice:
-    return evaluate_slice(what, names);
-  case expression_kind::call:
-    return evaluate_call(what, names, nullptr);
-  case expression_kind::filter:
-    return evaluate_filter(what, names, nullptr);
-  case expression_kind::test: {
-    auto const subject = operand(0);
-    return value(apply_test(what.name, subject, evaluate_arguments(what.arguments, names)));
-  }
-  }
-  return {};
 }
 
 value interpreter::evaluate_items(expression const& what, scope& names) {

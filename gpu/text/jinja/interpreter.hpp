@@ -104,6 +104,7 @@ private:
   value evaluate_arithmetic(expression const& what, scope& names);
   value evaluate_comparison(expression const& what, scope& names);
   value evaluate_slice(expression const& what, scope& names);
+  value evaluate_operator(expression const& what, scope& names);
   value evaluate_items(expression const& what, scope& names);
   value evaluate_mapping(expression const& what, scope& names);
   value evaluate_call(expression const& what, scope& names, value const* caller);

@@ -1,0 +1,101 @@
+"""TLS 1.3 with a certificate of the cluster's own making or a given one; nothing else beyond loopback."""
+
+import ssl
+import subprocess
+
+import httpx
+import pytest
+from cluster import BINARY, TINY_MODEL, Cluster
+from openai import OpenAI
+from wire import Wire
+
+
+@pytest.fixture(scope="module")
+def secure():
+    with Cluster("--tls") as running:
+        yield running
+
+
+def trusting(certificate):
+    return ssl.create_default_context(cafile=str(certificate))
+
+
+def test_the_sdk_trusts_the_clusters_certificate(secure):
+    assert secure.url.startswith("https://")
+    with httpx.Client(verify=trusting(secure.info()["certificate"])) as http:
+        with OpenAI(base_url=secure.url + "/v1", api_key=secure.api_key, http_client=http, max_retries=0) as client:
+            chunks = list(client.chat.completions.create(model=secure.model, max_tokens=4, stream=True,
+                                                         messages=[{"role": "user", "content": "Hello"}]))
+    assert chunks[-1].choices[0].finish_reason
+
+
+def test_a_client_that_does_not_know_the_certificate_refuses_it(secure):
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx.get(secure.url + "/healthz")
+
+
+def test_the_command_line_trusts_the_clusters_certificate(secure):
+    assert secure.mayfly("chat", "--max-tokens", "4", "Hello").strip()
+
+
+def test_tls_1_2_is_refused(secure):
+    context = trusting(secure.info()["certificate"])
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        Wire(secure.url, context)
+
+
+def test_a_connection_speaks_tls_1_3(secure):
+    with Wire(secure.url, trusting(secure.info()["certificate"])) as wire:
+        assert wire.socket.version() == "TLSv1.3"
+
+
+def test_plain_http_gets_no_answer_and_hurts_nobody(secure):
+    with Wire(secure.url) as wire:
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = wire.receive()
+        assert answer is None, "plain text on a TLS port must not be served"
+    assert httpx.get(secure.url + "/healthz", verify=trusting(secure.info()["certificate"])).status_code == 200
+
+
+def test_a_handshake_that_stops_in_the_middle_holds_up_nobody(secure):
+    with Wire(secure.url) as wire:
+        wire.send(b"\x16\x03\x01\x02\x00\x01\x00")
+        assert httpx.get(secure.url + "/healthz", verify=trusting(secure.info()["certificate"])).status_code == 200
+
+
+def test_a_given_certificate_is_shown(tmp_path):
+    certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=mayfly.test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key),
+                    "-out", str(certificate)], check=True, capture_output=True)
+    with Cluster("--tls", "--certificate", str(certificate), "--private-key", str(key)) as running:
+        with Wire(running.url, trusting(certificate)) as wire:
+            shown = wire.socket.getpeercert(binary_form=True)
+        assert ssl.DER_cert_to_PEM_cert(shown).strip() == certificate.read_text().strip()
+        assert running.mayfly("chat", "--certificate", str(certificate), "--max-tokens", "4", "Hello").strip()
+
+
+def refused(tmp_path, *options):
+    run = subprocess.run([str(BINARY), "up", "--directory", str(tmp_path / "cluster"), "--model", str(TINY_MODEL), "--port",
+                          "0", *options], capture_output=True, text=True, timeout=30, check=False)
+    assert run.returncode == 1
+    return run.stderr.splitlines()[-1]
+
+
+def test_plain_http_beyond_loopback_is_refused(tmp_path):
+    assert "plain HTTP is for loopback addresses alone" in refused(tmp_path, "--address", "0.0.0.0")
+
+
+def test_a_certificate_that_is_missing_or_none_is_refused(tmp_path):
+    nothing, text = tmp_path / "nothing.pem", tmp_path / "text.pem"
+    text.write_text("this is no certificate\n")
+    assert "No such file" in refused(tmp_path, "--tls", "--certificate", str(nothing), "--private-key", str(nothing))
+    assert "certificate cannot be used" in refused(tmp_path, "--tls", "--certificate", str(text), "--private-key", str(text))
+
+
+def test_tls_beyond_loopback_is_served():
+    with Cluster("--tls", "--address", "0.0.0.0") as running:
+        context = trusting(running.info()["certificate"])
+        port = running.url.rsplit(":", 1)[1]
+        assert httpx.get(f"https://127.0.0.1:{port}/healthz", verify=context).status_code == 200
