@@ -1,5 +1,6 @@
 #include "actors/retention/sqlite_receipt_store.hpp"
 
+#include "actors/retention/sqlite_paths.hpp"
 #include "actors/retention/sqlite_statement.hpp"
 #include "protocol/msgpack/codec.hpp"
 
@@ -215,14 +216,14 @@ result<void> check_schema(sqlite3* file) {
 
 result<std::unique_ptr<receipt_store>> open_sqlite_receipt_store(std::filesystem::path const& path) {
   int const made = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); // SQLite would follow the umask
-  if (made < 0) return error{errc::io, "the receipt store cannot be opened; errno", errno};
+  if (made < 0) return error{errc::io, "the receipt store cannot be opened", errno};
   ::close(made);
   sqlite3* raw = nullptr;
   int const flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-  int const opened = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+  int const opened = sqlite3_open_v2(path.c_str(), &raw, flags, sqlite_vfs_of_given_paths());
   database file(raw);
   if (opened != SQLITE_OK)
-    return error{errc::io, "the receipt store cannot be opened; SQLite's code", opened};
+    return error{errc::internal, "the receipt store cannot be opened; SQLite's code", opened};
   sqlite3_busy_timeout(raw, 5000);
   if (auto checked = check_schema(raw); !checked) return checked.failure();
   if (auto laid = execute(raw, tables); !laid) return laid.failure();

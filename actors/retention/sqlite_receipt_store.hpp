@@ -8,8 +8,8 @@
 
 namespace mayfly::actors {
 
-/// Opens or makes the file (0600). Errors: io (`number`: SQLite's code), version_mismatch (`number`: the
-/// file's schema, newer than ours).
+/// Opens or makes the file (0600). Errors: io (`number`: errno), internal (`number`: SQLite's code),
+/// version_mismatch (`number`: the file's schema, newer than ours).
 result<std::unique_ptr<receipt_store>> open_sqlite_receipt_store(std::filesystem::path const& path);
 
 } // namespace mayfly::actors

@@ -5,7 +5,7 @@
 namespace mayfly::actors {
 
 error sqlite_failure(sqlite3* file) noexcept {
-  return {errc::io, "the receipt store failed; SQLite's code", sqlite3_extended_errcode(file)};
+  return {errc::internal, "the receipt store failed; SQLite's code", sqlite3_extended_errcode(file)};
 }
 
 result<void> execute(sqlite3* file, char const* sql) {

@@ -203,6 +203,10 @@ int main(int count, char** arguments) {
   declare_api_keys(line);
   declare_receipts(line);
   declare_completion(line);
-  CLI11_PARSE(line.app, count, arguments);
+  try {
+    line.app.parse(count, arguments);
+  } catch (CLI::ParseError const& problem) {
+    return line.app.exit(problem) == 0 ? 0 : 2; // --help and --version come this way too
+  }
   return line.run();
 }
