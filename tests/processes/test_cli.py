@@ -1,0 +1,201 @@
+"""The command line: what a person types, what stands on the screen, and exit statuses."""
+
+import json
+import socket
+import subprocess
+
+import httpx
+import pytest
+from cluster import BINARY, ROOT, TINY_MODEL, Cluster, free_port, wait_for
+
+COMMANDS = [(), ("up",), ("node",), ("stop",), ("status",), ("chat",), ("keys",), ("keys", "show"), ("keys", "list"),
+            ("keys", "trust"), ("keys", "revoke"), ("keys", "make"), ("apikey",), ("apikey", "add"), ("apikey", "list"),
+            ("apikey", "revoke"), ("receipt",), ("receipt", "get"), ("receipt", "verify"), ("completion",)]
+HOST_KEY = "5a" * 32
+
+
+def mayfly(*arguments, text=None, **options):
+    return subprocess.run([str(BINARY), *map(str, arguments)], input=text if text is not None else "", capture_output=True,
+                          text=True, timeout=60, check=False, **options)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[" ".join(("mayfly", *command)) for command in COMMANDS])
+def test_help_explains_every_command(command):
+    shown = mayfly(*command, "--help")
+    assert shown.returncode == 0 and shown.stderr == ""
+    assert "Usage:" in shown.stdout and "--help" in shown.stdout
+    assert max(len(line) for line in shown.stdout.splitlines()) <= 140
+
+
+def test_help_names_every_command():
+    shown = mayfly("--help").stdout
+    for command in ("up", "node", "stop", "status", "chat", "keys", "apikey", "receipt", "completion"):
+        assert f"\n  {command} " in shown
+
+
+@pytest.mark.parametrize("wrong", [(), ("fly",), ("up", "--nonsense"), ("chat", "--max-tokens", "many"), ("keys",),
+                                   ("completion", "tcsh"), ("apikey", "add")])
+def test_a_wrong_command_line_ends_with_2(wrong):
+    assert mayfly(*wrong).returncode == 2
+
+
+def test_the_completion_script_is_bash_and_completes(tmp_path):
+    script = tmp_path / "mayfly.bash"
+    script.write_text(mayfly("completion", "bash").stdout)
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+    for words, offered in ((["mayfly", "ap"], "apikey"), (["mayfly", "keys", "tr"], "trust"),
+                           (["mayfly", "up", "--work"], "--workers")):
+        line = " ".join(f"'{word}'" for word in words)
+        program = f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _mayfly; echo ${{COMPREPLY[@]}}"
+        shown = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True).stdout
+        assert offered in shown.split()
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_complete_too(shell):
+    assert "mayfly" in mayfly("completion", shell).stdout
+
+
+NEEDS_A_CLUSTER = [("chat", "Hello"), ("status",), ("stop",), ("receipt", "get", "x"), ("apikey", "list"), ("apikey", "add", "x")]
+
+
+@pytest.mark.parametrize("command", NEEDS_A_CLUSTER, ids=[" ".join(command) for command in NEEDS_A_CLUSTER])
+def test_without_a_cluster_here_a_sentence_says_so(command, tmp_path):
+    run = mayfly(*command, "--directory", tmp_path / "nothing")
+    assert run.returncode == 1
+    assert run.stderr.startswith("mayfly: ") and "cluster" in run.stderr and run.stderr.count("\n") == 1
+    assert not (tmp_path / "nothing").exists()
+
+
+def up(tmp_path, *options):
+    run = mayfly("up", "--directory", tmp_path / "cluster", *options)
+    assert run.returncode in (1, 2)
+    assert not (tmp_path / "cluster/cluster.json").exists()
+    return run.stderr.splitlines()[-1]
+
+
+def test_a_model_file_that_is_missing_is_named(tmp_path):
+    assert up(tmp_path, "--model", "/no/such.gguf") == "mayfly: there is no model file /no/such.gguf"
+
+
+def test_no_model_at_all_is_a_sentence(tmp_path):
+    assert up(tmp_path).startswith("mayfly: name a model")
+
+
+def test_a_file_that_is_no_model_ends_the_start(tmp_path):
+    file = tmp_path / "model.gguf"
+    file.write_bytes(TINY_MODEL.read_bytes()[:5000])
+    assert up(tmp_path, "--port", "0", "--model", file).startswith("mayfly: the cluster could not start: worker: GGUF")
+
+
+def test_a_taken_port_ends_the_start(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        said = up(tmp_path, "--model", TINY_MODEL, "--port", taken.getsockname()[1])
+    assert said.startswith("mayfly: the cluster could not start: front:") and said.endswith("(Address already in use)")
+
+
+def test_a_configuration_with_an_unknown_key_names_it(tmp_path):
+    file = tmp_path / "mayfly.toml"
+    file.write_text("wrokers = 2\n")
+    assert up(tmp_path, "--config", file).endswith("wrokers is not a key that Mayfly knows")
+
+
+def test_a_second_cluster_in_a_directory_is_refused(cluster):
+    run = mayfly("up", "--directory", cluster.directory, "--model", TINY_MODEL, "--port", "0")
+    assert run.returncode == 1 and "already runs in this directory" in run.stderr
+    assert cluster.mayfly("status")
+
+
+def test_a_cluster_runs_where_only_root_can_enter(tmp_path):
+    tmp_path.chmod(0o700)
+    with Cluster(parent=tmp_path) as running:
+        assert running.mayfly("chat", "--max-tokens", "4", "--receipt", "Hello").strip()
+
+
+def test_a_question_is_answered(cluster):
+    shown = cluster.mayfly("chat", "--temperature", "0", "What is the capital of France?")
+    assert "Paris" in shown
+
+
+def test_an_answers_receipt_is_said_in_a_sentence(cluster):
+    shown = cluster.mayfly("chat", "--max-tokens", "4", "--receipt", "Hello")
+    assert "Deletion receipt: " in shown and "has wiped its share" in shown
+
+
+def test_a_conversation_is_read_from_a_pipe(cluster):
+    run = mayfly("chat", "--directory", cluster.directory, "--temperature", "0", "--max-tokens", "16",
+                 text="What is the capital of France?\n\nWhat is the capital of France?\n")
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.strip().splitlines()) >= 2 and "Paris" in run.stdout.splitlines()[0]
+
+
+def test_a_refusal_is_a_sentence(cluster):
+    run = mayfly("chat", "--directory", cluster.directory, "--model", "nobody", "Hello")
+    assert run.returncode == 1 and run.stderr.startswith("mayfly: refused: This model does not exist here")
+
+
+def test_status_shows_processes_workers_and_totals(cluster):
+    shown = cluster.mayfly("status")
+    for heading in ("PROCESS", "WORKER", "requests", "leases open", "tokens/s"):
+        assert heading in shown
+    status = cluster.status()
+    assert {process["state"] for process in status["processes"]} == {"running"}
+    assert sum("worker" in node["roles"] and node["linked"] for node in status["cluster"]["nodes"]) == 2
+
+
+def works(url, key):
+    return httpx.get(url + "/v1/models", headers={"Authorization": f"Bearer {key}"}, timeout=5).status_code == 200
+
+
+def test_an_api_key_works_at_once_everywhere_and_ends_with_its_revocation(cluster):
+    urls = cluster.info()["urls"]
+    key = cluster.mayfly("apikey", "add", "a-person").strip()
+    assert key.startswith("mf-")
+    for url in urls:
+        wait_for(lambda url=url: works(url, key), 1, "the new key works")
+    listed = [line for line in cluster.mayfly("apikey", "list").splitlines() if line.endswith("  a-person")]
+    assert len(listed) == 1 and "in force" in listed[0] and key not in listed[0]
+    cluster.mayfly("apikey", "revoke", "a-person")
+    for url in urls:
+        wait_for(lambda url=url: not works(url, key), 1, "the revoked key is refused")
+    assert "revoked" in next(line for line in cluster.mayfly("apikey", "list").splitlines() if line.endswith("  a-person"))
+
+
+def test_hosts_keys_are_shown_trusted_listed_and_revoked(cluster):
+    assert len(cluster.mayfly("keys", "show").strip()) == 64
+    cluster.mayfly("keys", "trust", "elsewhere", HOST_KEY)
+    assert f"{HOST_KEY}  elsewhere" in cluster.mayfly("keys", "list")
+    cluster.mayfly("keys", "revoke", "elsewhere")
+    assert "elsewhere" not in cluster.mayfly("keys", "list")
+    for wrong in (("trust", "elsewhere", "abc"), ("revoke", "elsewhere")):
+        assert mayfly("keys", *wrong, "--directory", cluster.directory).returncode == 1
+
+
+def test_a_receipt_is_fetched_and_verified_through_a_pipe(cluster):
+    shown = cluster.mayfly("chat", "--max-tokens", "4", "--receipt", "Hello")
+    request = shown.strip().split()[-1]
+    receipt = cluster.mayfly("receipt", "get", request)
+    checked = mayfly("receipt", "verify", "-", text=receipt)
+    assert checked.returncode == 0 and "The signature holds." in checked.stdout and request in checked.stdout
+    forged = mayfly("receipt", "verify", "-", text=receipt.replace(request, request[::-1]))
+    assert forged.returncode == 1 and "NOT valid" in forged.stderr
+    assert mayfly("receipt", "verify", "-", text="nonsense").returncode == 1
+
+
+def test_several_models_and_aliases_are_served_at_once(tmp_path):
+    file = tmp_path / "mayfly.toml"
+    micro = ROOT / "tests/models/micro-f16.gguf"
+    port = free_port()
+    file.write_text(f"workers = 2\n[http]\nport = {port}\n"
+                    f"[[model]]\nid = 'tiny'\nfile = '{TINY_MODEL}'\naliases = ['default', 'gpt-4o']\ncontext_tokens = 256\n"
+                    f"[[model]]\nid = 'micro'\nfile = '{micro}'\nmax_sequences = 4\n")
+    with Cluster("--config", str(file), "--port", str(port), models=()) as running:
+        listed = httpx.get(running.url + "/v1/models", headers={"Authorization": f"Bearer {running.api_key}"}).json()["data"]
+        assert {model["id"] for model in listed} == {"tiny", "default", "gpt-4o", "micro"}
+        for model in ("tiny", "default", "gpt-4o", "micro"):
+            answer = httpx.post(running.url + "/v1/completions", headers={"Authorization": f"Bearer {running.api_key}"},
+                                json={"model": model, "prompt": "the", "max_tokens": 4, "temperature": 0}, timeout=30)
+            assert answer.status_code == 200, answer.text
+        assert json.loads(running.mayfly("status", "--json"))["cluster"]["nodes"]
