@@ -7,7 +7,9 @@ namespace {
 using boost::json::array;
 using boost::json::value;
 
-verdict add_text(draft& into, value const& given) {
+verdict add_text(draft& into, field_path const& where, value const& given) {
+  // Not every model has a token that begins a text, and from nothing no engine can go on.
+  if (given.get_string().empty()) return wrong_value(where.view(), "must not be empty.");
   prompt_draft made;
   made.text.append(view_of(given.get_string()));
   into.prompts.push_back(std::move(made));
@@ -32,14 +34,14 @@ verdict add_tokens(draft& into, field_path const& where, array const& given) {
 }
 
 verdict add_prompt(draft& into, field_path const& where, value const& given) {
-  if (given.is_string()) return add_text(into, given);
+  if (given.is_string()) return add_text(into, where, given);
   if (given.is_array()) return add_tokens(into, where, given.get_array());
   return wrong_type(where.view(), "must be a string or an array of token ids.");
 }
 
 verdict read_prompt(draft& into, value const& given) {
   field_path const where("prompt");
-  if (given.is_string()) return add_text(into, given);
+  if (given.is_string()) return add_text(into, where, given);
   if (!given.is_array())
     return wrong_type("prompt", "must be a string, an array of strings, or an array of token ids.");
   auto const& items = given.get_array();

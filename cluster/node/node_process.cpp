@@ -41,6 +41,7 @@ public:
   }
 
   int run() {
+    block_signals(); // before there is another thread: one that does not block them would die of them
     tick_source const beats(beat_interval, [this] { beat(); });
     if (auto started = start(); !started) return refuse(started.failure());
     tick_source const ticks(tick_interval, [this] { tick(); });
@@ -51,9 +52,19 @@ public:
   }
 
 private:
+  result<void> check() const {
+    if (configuration_.secret_key.empty())
+      return error{errc::configuration, "a node needs secret_key_file: `mayfly keys make FILE` makes one", 0};
+    if (only_works() && !configuration_.seeds.empty())
+      return error{errc::configuration, "a worker connects nowhere: name it as a seed_node of the others", 0};
+    return {};
+  }
+
+  bool only_works() const { return configuration_.roles == static_cast<messages::role_set>(role::worker); }
+
   result<void> start() {
+    if (auto checked = check(); !checked) return checked;
     raise_limits();
-    block_signals();
     if (auto opened = open_files(); !opened) return opened;
     if (auto dropped = drop_privileges(); !dropped) return dropped;
     if (auto hardened = harden_process(); !hardened) return hardened;
@@ -67,7 +78,7 @@ private:
     auto surface = http_surface::open(configuration_, std::move(tls_), *roles_);
     if (!surface) return surface.failure();
     http_ = std::move(*surface);
-    if (configuration_.roles == static_cast<messages::role_set>(role::worker)) return seal_worker();
+    if (only_works()) return seal_worker();
     return {};
   }
 
@@ -91,9 +102,7 @@ private:
       if (!read) return read.failure();
       tls_ = std::move(*read);
     }
-    if (configuration_.secret_key.empty())
-      return error{errc::configuration, "a node needs secret_key_file: `mayfly keys make FILE` makes one", 0};
-    bool const keeps_state = configuration_.roles != static_cast<messages::role_set>(role::worker);
+    bool const keeps_state = !only_works();
     auto const home =
         keeps_state && !configuration_.state_directory.empty() ? configuration_.state_directory : "/";
     if (keeps_state && !control_)

@@ -112,6 +112,17 @@ def test_an_unknown_model_is_not_found(small):
     check_refusal(exchange(small, post(small, chat(model="no-such-model"))), 404, "model_not_found")
 
 
+@pytest.mark.parametrize("fields", [{"prompt": [999999]}, {"prompt": "a", "logit_bias": {"999999": 1}}])
+def test_a_token_that_the_model_does_not_have_is_refused(small, fields):
+    answer = exchange(small, post(small, {"model": "tiny", "max_tokens": 2, **fields}, target="/v1/completions"))
+    check_refusal(answer, 400, "refused_by_model")
+
+
+def test_an_empty_prompt_is_refused_by_name(small):
+    answer = exchange(small, post(small, {"model": "tiny", "prompt": ""}, target="/v1/completions"))
+    check_refusal(answer, 400, param="prompt")
+
+
 def test_a_prompt_beyond_the_context_is_refused(small):
     answer = exchange(small, post(small, chat(messages=[{"role": "user", "content": "long " * 10000}])))
     check_refusal(answer, 400, "context_length_exceeded")

@@ -243,10 +243,19 @@ void answer_run::on_finished(choice_finished const& finished) {
   write_event([&] { api::write_finish_chunk(out_, head_, shape_, finished.choice, finished.reason); });
 }
 
+/// What the API could not see is wrong with a request: only its worker knows the model.
+api::refusal refusal_of(error const& failure) {
+  if (failure.code != errc::invalid_request) return api::refuse(failure);
+  return api::refuse(
+      errc::invalid_request, "refused_by_model",
+      "The model cannot take this request: a token id lies outside its vocabulary, or its chat "
+      "template does not take these messages.");
+}
+
 void answer_run::on_failed(error const& failure) {
   finished_ = true;
   of_.record.code = failure.code;
-  auto const why = api::refuse(failure);
+  auto const why = refusal_of(failure);
   if (!streaming_) {
     out_ = respond(of_, why);
     return;
