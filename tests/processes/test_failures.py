@@ -110,15 +110,19 @@ def test_killing_a_worker_under_load_hangs_no_client(own_cluster):
 def test_requests_without_a_token_yet_are_replayed_on_another_worker(own_cluster):
     victim = own_cluster.pids("worker")[0]
     os.kill(victim, signal.SIGSTOP)  # what is placed there gets no token
-    streams = [Stream(own_cluster, max_tokens=8) for _ in range(8)]
-    for stream in streams:
+    waiting = None
+    for _ in range(8):
+        stream = Stream(own_cluster, max_tokens=8)
         stream.start()
-    wait_for(lambda: any(stream.done for stream in streams), 10, "the other worker answers")
+        stream.join(0.4)
+        if stream.is_alive():
+            waiting = stream
+            break
+    assert waiting, "no request was placed on the stopped worker"
     with contextlib.suppress(ProcessLookupError):  # the supervisor may have been faster
         os.kill(victim, signal.SIGKILL)
-    for stream in streams:
-        stream.join(30)
-        assert stream.done and not stream.error
+    waiting.join(30)
+    assert waiting.done and not waiting.error
     wait_for(lambda: sum(node["gateway"]["replayed"] for node in own_cluster.status()["cluster"]["nodes"]
                          if node.get("gateway")) > 0, 5, "the replays are counted")
 
