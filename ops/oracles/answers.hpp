@@ -18,8 +18,8 @@ result<void> answer_detokenize(std::filesystem::path const& model);
 result<void> answer_logits(std::filesystem::path const& model);
 
 /// Frames in, for each question: a template's source, bos, eos, "1" to prompt for an answer or "0", the time
-/// in unix seconds, the number of messages, then a role and a content each. Pairs out: "text" and the text, or
-/// "error" and why.
+/// in unix seconds, the number of messages, then a role and a content each. Pairs out: "text" and the text,
+/// or "error" and why.
 result<void> answer_render();
 
 } // namespace mayfly::oracle

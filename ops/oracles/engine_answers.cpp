@@ -9,7 +9,8 @@
 namespace mayfly::oracle {
 namespace {
 
-constexpr std::uint32_t chunk_tokens = 48; // no multiple of the block length, so that chunks end inside blocks
+constexpr std::uint32_t chunk_tokens =
+    48; // no multiple of the block length, so that chunks end inside blocks
 constexpr std::uint32_t block_tokens = 16;
 
 /// logits[T][vocabulary] of one sequence.
