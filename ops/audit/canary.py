@@ -67,6 +67,14 @@ def tokenize(oracle, model, texts: list) -> list:
     return found
 
 
+def detokenize(oracle, model, ids) -> bytes:
+    """The text of a run of tokens."""
+    frame = struct.pack(f"<{len(ids)}i", *ids)
+    answer = subprocess.run([oracle, "detokenize", model], input=struct.pack("<I", len(frame)) + frame,
+                            capture_output=True, check=True).stdout
+    return answer[4:]
+
+
 def write(path, needles):
     """Frames as residue_scan reads them: (label, bytes) pairs without repetition."""
     with open(path, "wb") as file:

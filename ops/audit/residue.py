@@ -20,6 +20,7 @@ BUILD = ROOT / "build/release"
 SCANNER = BUILD / "ops/audit/residue_scan"
 CONTROL = BUILD / "ops/audit/mayfly_leaking"
 ORACLE = BUILD / "ops/oracles/mayfly_oracle"
+VOCABULARY = 4096  # of the tiny model
 ROUND = 25  # at most: so that reuse cannot hide what wiping should
 CONFIGURATION = "[http]\nrequest_seconds = 2\n"
 
@@ -47,13 +48,18 @@ def files_of(cluster):
     return sorted(str(path) for path in found)
 
 
+def vocabulary_text():
+    """Every token's text, one after the other, as a worker's tokeniser holds it: a word of an answer may stand there."""
+    return canary.detokenize(ORACLE, TINY_MODEL, range(VOCABULARY))
+
+
 def needles_of(canaries, outputs):
     words = canary.tokenize(ORACLE, TINY_MODEL, [f" {word}" for word in canaries])
     head = len(canary.tokenize(ORACLE, TINY_MODEL, [f" {canary.MARK}"])[0])
     for word, ids in zip(canaries, words):
         yield from canary.text_needles(word)
         yield from canary.id_needles(ids[head:])
-    public = TINY_MODEL.read_bytes()
+    public = TINY_MODEL.read_bytes() + vocabulary_text()
     for output, ids in zip(outputs, canary.tokenize(ORACLE, TINY_MODEL, outputs) if outputs else []):
         yield from canary.output_needles(output, ids, public)
 

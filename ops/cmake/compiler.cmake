@@ -4,6 +4,9 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conver
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-restrict) # GCC 12 bug 105651: false positives in std::string
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options(-Wno-deprecated-declarations) # libstdc++ 12's own std::stable_sort
+endif()
 add_link_options(-Wl,-z,now -Wl,-z,relro)
 find_program(MOLD mold)
 if(MOLD)

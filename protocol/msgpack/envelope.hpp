@@ -1,9 +1,13 @@
 #pragma once
 // What crosses a link: one MessagePack map {1: version, 2: kind, 3: flags, 4: lease, 5: correlation,
-// 6: sender, 7: receiver, 8: time left in ms, 9: payload}, where the payload is binary and holds the
-// message's own encoding, so that a frame can be judged before its content is touched.
+// 6: sender, 7: receiver, 8: time left in ms, 9: payload, 10: padding}, where the payload is binary and holds
+// the message's own encoding, so that a frame can be judged before its content is touched. Frames with
+// content end in 64 zero bytes of padding: libsodium's XSalsa20 works on a message's last partial block of 64
+// bytes in a buffer on the stack of ZeroMQ's thread, which nobody wipes, so that block must hold nothing.
 #include "protocol/messages/catalogue.hpp"
 #include "protocol/msgpack/codec.hpp"
+
+#include <array>
 
 namespace mayfly::wire {
 
@@ -58,6 +62,8 @@ result<envelope_view> open_envelope(std::span<std::byte const> frame, limits con
 
 namespace detail {
 inline constexpr std::uint8_t payload_tag = 9;
+inline constexpr std::uint8_t padding_tag = 10;
+inline constexpr std::array<std::byte, 64> padding{};
 envelope_header header_of(route const& way, std::uint16_t kind, messages::retention_class retention);
 } // namespace detail
 
@@ -69,12 +75,17 @@ ephemeral_bytes encode_envelope(route const& way, M const& value) {
   ephemeral_bytes frame;
   frame.reserve(detail::content_bytes(value) + 2 * detail::usual_metadata_bytes);
   writer to(frame);
-  to.map(detail::entries_of(header) + 1);
+  constexpr bool padded = entry::retention == messages::retention_class::ephemeral;
+  to.map(detail::entries_of(header) + (padded ? 2 : 1));
   detail::write_fields(to, header);
   to.unsigned_integer(detail::payload_tag);
   auto const start = to.begin_binary();
   detail::write_message(to, value);
   to.end_binary(start);
+  if constexpr (padded) {
+    to.unsigned_integer(detail::padding_tag);
+    to.binary(detail::padding);
+  }
   return frame;
 }
 

@@ -56,6 +56,8 @@ def check(line):
     envelope = unpack(frame)
     header = {1: 1, 2: line["kind"], 3: int(line["ephemeral"]), 4: [0x1111, 0x2222], 5: 300, 6: 70000, 7: 9,
               8: 2500, 9: encoding}
+    if line["ephemeral"]:
+        header[10] = bytes(64)
     if not same(envelope, header):
         return "has another envelope"
     if pack(envelope) != frame:

@@ -2,6 +2,7 @@
 
 #include "tests/protocol/samples.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 using namespace mayfly;
@@ -69,6 +70,17 @@ TEST_CASE("the payload is a view into the frame") {
   REQUIRE(opened);
   auto const whole = frame.reveal();
   REQUIRE(opened->payload.data() > whole.data());
+  REQUIRE(opened->payload.data() + opened->payload.size() < whole.data() + whole.size());
+}
+
+TEST_CASE("a frame with content ends in a whole cipher block of zeros, one without does not") {
+  auto const content = wire::encode_envelope({}, samples::make<messages::output_chunk>(2));
+  auto const tail = content.reveal().last(64);
+  REQUIRE(std::ranges::all_of(tail, [](std::byte octet) { return octet == std::byte{0}; }));
+  auto const metadata = wire::encode_envelope({}, samples::make<messages::finished>(2));
+  auto const opened = wire::open_envelope(metadata.reveal());
+  REQUIRE(opened);
+  auto const whole = metadata.reveal();
   REQUIRE(opened->payload.data() + opened->payload.size() == whole.data() + whole.size());
 }
 
