@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
@@ -83,7 +84,7 @@ def ask(cluster):
 def ask_briefly(cluster):
     """A request that must be answered at once; where it is not, a stand-in without a status."""
     try:
-        return httpx.post(cluster.url + "/v1/chat/completions", json=body(cluster, max_tokens=1), timeout=0.3,
+        return httpx.post(cluster.url + "/v1/chat/completions", json=body(cluster, max_tokens=1), timeout=0.8,
                           headers=headers(cluster))
     except httpx.TimeoutException:
         return httpx.Response(599)
@@ -107,24 +108,31 @@ def test_killing_a_worker_under_load_hangs_no_client(own_cluster):
     wait_for(lambda: ask(own_cluster).status_code == 200, 10, "the cluster answers")
 
 
-def test_requests_without_a_token_yet_are_replayed_on_another_worker(own_cluster):
-    victim = own_cluster.pids("worker")[0]
-    os.kill(victim, signal.SIGSTOP)  # what is placed there gets no token
-    waiting = None
-    for _ in range(8):
-        stream = Stream(own_cluster, max_tokens=8)
+def replays(cluster):
+    return sum(node["gateway"]["replayed"] for node in cluster.status()["cluster"]["nodes"] if node.get("gateway"))
+
+
+def lose_a_stopped_worker(cluster):
+    """Requests while one worker is stopped, which then dies: all are answered. True if one had to be replayed."""
+    wait_for(lambda: all_running(cluster), 20, "every worker runs")
+    victim = cluster.pids("worker")[0]
+    os.kill(victim, signal.SIGSTOP)
+    streams = [Stream(cluster, max_tokens=8) for _ in range(6)]
+    for stream in streams:
         stream.start()
-        stream.join(0.4)
-        if stream.is_alive():
-            waiting = stream
-            break
-    assert waiting, "no request was placed on the stopped worker"
+    streams[0].join(0.3)
     with contextlib.suppress(ProcessLookupError):  # the supervisor may have been faster
         os.kill(victim, signal.SIGKILL)
-    waiting.join(30)
-    assert waiting.done and not waiting.error
-    wait_for(lambda: sum(node["gateway"]["replayed"] for node in own_cluster.status()["cluster"]["nodes"]
-                         if node.get("gateway")) > 0, 5, "the replays are counted")
+    for stream in streams:
+        stream.join(30)
+        assert stream.done and not stream.error
+    time.sleep(1.2)  # gateways report once a second
+    return replays(cluster) > 0
+
+
+def test_requests_without_a_token_yet_are_replayed_on_another_worker(own_cluster):
+    # Where requests go is the scheduler's to choose: a round may place none on the worker that dies.
+    assert any(lose_a_stopped_worker(own_cluster) for _ in range(6))
 
 
 def test_killing_the_front_leaves_workers_wiped_and_meets_again(own_cluster):
@@ -165,18 +173,15 @@ def test_full_queues_answer_429_with_retry_after(tmp_path):
     configuration.write_text("[http]\nmax_in_flight = 2\n")
     with Cluster("--workers", "1", "--config", str(configuration)) as cluster:
         worker = cluster.pids("worker")[0]
-        os.kill(worker, signal.SIGSTOP)  # shorter than the supervisor's patience
-        streams = [Stream(cluster, max_tokens=8) for _ in range(2)]
-        for stream in streams:
-            stream.start()
-        wait_for(lambda: ask_briefly(cluster).status_code == 429, 1.2, "a third request is refused")
-        refused = ask_briefly(cluster)
+        os.kill(worker, signal.SIGSTOP)  # what it is given stays in flight
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(lambda _: ask_briefly(cluster), range(6)))
         os.kill(worker, signal.SIGCONT)
-        assert int(refused.headers["retry-after"]) >= 1
-        assert refused.json()["error"]["code"]
-        for stream in streams:
-            stream.join(60)
-            assert stream.done
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert refused
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+        assert all(answer.json()["error"]["code"] for answer in refused)
+        wait_for(lambda: ask(cluster).status_code == 200, 10, "the cluster answers again")
 
 
 def test_sigterm_drains_what_runs(own_cluster):
