@@ -1,5 +1,6 @@
 #include "cluster/node/configuration.hpp"
 
+#include "cluster/node/role_names.hpp"
 #include "protocol/crypto/encoding.hpp"
 #include "protocol/crypto/keys.hpp"
 #include "protocol/crypto/secret_file.hpp"
@@ -194,13 +195,9 @@ std::vector<model_configuration> read_models(section& root) {
 }
 
 messages::role_set role_named(std::string const& text) {
-  static constexpr std::pair<std::string_view, messages::role> known[] = {
-      {"gateway", messages::role::gateway},       {"scheduler", messages::role::scheduler},
-      {"worker", messages::role::worker},         {"retention", messages::role::retention},
-      {"operations", messages::role::operations},
-  };
-  for (auto const& [spelling, role] : known)
-    if (spelling == text) return static_cast<messages::role_set>(role);
+  // A supervisor is what `mayfly up` is, not a role that a node takes.
+  for (auto const& [role, spelling] : role_names)
+    if (spelling == text && role != messages::role::supervisor) return static_cast<messages::role_set>(role);
   throw refused{"roles: known are gateway, scheduler, worker, retention, operations"};
 }
 

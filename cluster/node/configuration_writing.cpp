@@ -1,5 +1,6 @@
 // The file of a supervised child, written by its supervisor into memory.
 #include "cluster/node/configuration.hpp"
+#include "cluster/node/role_names.hpp"
 #include "protocol/crypto/encoding.hpp"
 
 #include <array>
@@ -73,12 +74,8 @@ private:
 
 std::vector<std::string_view> names_of(messages::role_set roles) {
   std::vector<std::string_view> names;
-  using messages::role;
-  if (has_role(roles, role::gateway)) names.emplace_back("gateway");
-  if (has_role(roles, role::scheduler)) names.emplace_back("scheduler");
-  if (has_role(roles, role::worker)) names.emplace_back("worker");
-  if (has_role(roles, role::retention)) names.emplace_back("retention");
-  if (has_role(roles, role::operations)) names.emplace_back("operations");
+  for (auto const& [role, text] : role_names)
+    if (has_role(roles, role)) names.push_back(text);
   return names;
 }
 

@@ -16,7 +16,6 @@ enum class control_type : std::uint8_t {
   ready = 1,         ///< child: roles run, links accept; body child_ready
   beat = 2,          ///< child: alive, each 200 ms; one byte, 1 if requests can be served
   view = 3,          ///< supervisor: members, and whom to trust; body cluster_view
-  drain = 4,         ///< supervisor: finish what runs, take nothing new; empty
   status_query = 5,  ///< supervisor: body is a number that the answer repeats
   status_answer = 6, ///< child: number, then JSON
   failed = 7,        ///< child: could not start; body child_failure
@@ -62,8 +61,6 @@ public:
 
   /// Errors: io (the other end is gone or stopped reading for a second).
   result<void> send(control_type type, std::span<std::byte const> body = {});
-  template <messages::message M>
-  result<void> send_message(control_type type, M const& message);
 
   /// Reads what is there without waiting; whole frames only. Errors: io (closed), too_large (over 16 MiB).
   result<std::vector<control_frame>> receive();

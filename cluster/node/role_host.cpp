@@ -27,7 +27,7 @@ caf::actor_system_config& configured(caf::actor_system_config& options) {
 
 } // namespace
 
-role_host::role_host(node_configuration const&) : system_(configured(system_options_)) {}
+role_host::role_host() : system_(configured(system_options_)) {}
 
 role_host::~role_host() {
   for (auto const& actor : all_) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
@@ -42,7 +42,7 @@ role_host::~role_host() {
 
 result<std::unique_ptr<role_host>> role_host::start(node_configuration const& configuration,
                                                     std::vector<actors::worker_model> models) {
-  std::unique_ptr<role_host> host(new role_host(configuration));
+  std::unique_ptr<role_host> host(new role_host);
   if (auto spawned = host->spawn(configuration, std::move(models)); !spawned) return spawned.failure();
   return host;
 }

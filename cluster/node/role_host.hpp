@@ -39,7 +39,7 @@ public:
   std::shared_ptr<actors::cluster_status const> status();
 
 private:
-  explicit role_host(node_configuration const& configuration);
+  role_host();
   result<void> spawn(node_configuration const& configuration, std::vector<actors::worker_model> models);
   result<void> spawn_retention(node_configuration const& configuration);
 

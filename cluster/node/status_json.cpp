@@ -1,22 +1,13 @@
 #include "cluster/node/status_json.hpp"
 
 #include "actors/api/json_writer.hpp"
+#include "cluster/node/role_names.hpp"
 #include "protocol/messages/visit.hpp"
 
 namespace mayfly::node {
 namespace {
 
 using actors::api::json_writer;
-
-struct role_name {
-  messages::role role;
-  std::string_view name;
-};
-constexpr role_name role_names[] = {
-    {messages::role::gateway, "gateway"},       {messages::role::scheduler, "scheduler"},
-    {messages::role::worker, "worker"},         {messages::role::retention, "retention"},
-    {messages::role::operations, "operations"}, {messages::role::supervisor, "supervisor"},
-};
 
 template <messages::message M>
 void write_message(json_writer& out, M const& message);

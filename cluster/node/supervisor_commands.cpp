@@ -27,7 +27,6 @@ void supervisor::serve(command_socket::ticket client, std::string const& line) {
     commands_->answer(client, "stopping\n");
     return begin_stop();
   }
-  if (line == "processes") return commands_->answer(client, processes_json());
   commands_->answer(client, "{\"error\": \"unknown command\"}\n");
 }
 

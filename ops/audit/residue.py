@@ -1,6 +1,7 @@
 """Runs the residue audit (see the script `residue` beside this file)."""
 
 import argparse
+import functools
 import os
 import random
 import subprocess
@@ -48,6 +49,7 @@ def files_of(cluster):
     return sorted(str(path) for path in found)
 
 
+@functools.cache
 def vocabulary_text():
     """Every token's text, one after the other, as a worker's tokeniser holds it: a word of an answer may stand there."""
     return canary.detokenize(ORACLE, TINY_MODEL, range(VOCABULARY))
@@ -104,6 +106,13 @@ def run_round(cluster, count, source, folder):
     return canaries, *scan(cluster, needles_of(canaries, traffic.outputs), folder)
 
 
+def with_role(finding, names):
+    """A scanner's line with the process's role in place of its id; a file's line as it is."""
+    label, where = finding.split(" ", 1)
+    pid = where.split(":")[0]
+    return f"{label} {where.replace(pid, names.get(pid, pid), 1)}"
+
+
 def audit(title, options, rounds, source, folder, binary):
     configuration = folder / "audit.toml"
     configuration.write_text(CONFIGURATION)
@@ -113,8 +122,7 @@ def audit(title, options, rounds, source, folder, binary):
         for number in range(rounds):
             sent, found, size = run_round(cluster, ROUND, source, folder)
             canaries, scanned = canaries + len(sent), scanned + size
-            findings += [line.replace(pid, role, 1) for line in found
-                         for pid, role in [(line.split()[1].split(":")[0], names.get(line.split()[1].split(":")[0], "?"))]]
+            findings += [with_role(line, names) for line in found]
             print(f"  {title}, round {number + 1} of {rounds}: {canaries} canaries, {len(findings)} findings, "
                   f"{scanned >> 20} MiB scanned", flush=True)
     return canaries, findings

@@ -48,7 +48,7 @@ TEST_CASE("a closed control channel is an error, after what came before it") {
   control_channel one(ends->first);
   {
     control_channel other(ends->second);
-    CHECK(other.send(control_type::drain));
+    CHECK(other.send(control_type::beat));
   }
   CHECK(wait_for_frames(one, 1).size() == 1);
   CHECK_FALSE(one.receive());
