@@ -239,6 +239,15 @@ bool gateway_state::ask_placement(messages::placement_request request) {
   return true;
 }
 
+bool gateway_state::sees_worker(mayfly::name const& model, std::span<node_id const> tried) const {
+  return std::any_of(workers_.begin(), workers_.end(), [&](auto const& heard) {
+    auto const& [node, report] = heard;
+    bool const serves = std::any_of(report.models.begin(), report.models.end(),
+                                    [&](auto const& load) { return load.model == model; });
+    return serves && !report.draining && std::find(tried.begin(), tried.end(), node) == tried.end();
+  });
+}
+
 void gateway_state::release_placement(messages::placement_release release) {
   auto* found = entry_of(release.request);
   auto const peer = peers_.find(found->scheduler_of[release.worker]);

@@ -39,6 +39,7 @@ public:
   bool open_lease(messages::lease_opening opening) override;
   bool register_holder(messages::holder_registered holder) override;
   bool ask_placement(messages::placement_request request) override;
+  bool sees_worker(mayfly::name const& model, std::span<node_id const> tried) const override;
   void release_placement(messages::placement_release release) override;
   bool ask_worker(node_id worker, messages::infer infer) override;
   void grant(node_id worker, messages::credit credit) override;

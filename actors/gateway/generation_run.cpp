@@ -135,8 +135,11 @@ void generation_run::on_placement(messages::placement const& placement, deadline
   placing_ = false;
   placement_tries_ = 0;
   if (placement.code != 0) {
-    bool const refused = last_refusal_.code != errc::ok;
-    return fail(refused ? last_refusal_ : error_of(placement.code, 0), now);
+    if (last_refusal_.code == errc::ok) last_refusal_ = error_of(placement.code, 0);
+    // A scheduler that just started, or was just linked, may not have heard of a worker that reports here.
+    bool const early =
+        placement.code == static_cast<std::uint16_t>(errc::no_worker) && port_->sees_worker(model_, excluded_);
+    return early ? stall(now) : fail(last_refusal_, now);
   }
   if (std::find(excluded_.begin(), excluded_.end(), placement.worker) != excluded_.end()) {
     port_->release_placement({request_.request, placement.worker});

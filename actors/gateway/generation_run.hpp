@@ -10,6 +10,7 @@
 #include "actors/actors.hpp"
 
 #include <deque>
+#include <span>
 
 namespace mayfly::actors {
 
@@ -31,6 +32,8 @@ public:
   virtual bool open_lease(messages::lease_opening opening) = 0;
   virtual bool register_holder(messages::holder_registered holder) = 0;
   virtual bool ask_placement(messages::placement_request request) = 0;
+  /// True if a worker of the model reports here that is neither draining nor among `tried`.
+  virtual bool sees_worker(name const& model, std::span<node_id const> tried) const = 0;
   virtual void release_placement(messages::placement_release release) = 0;
   virtual bool ask_worker(node_id worker, messages::infer infer) = 0;
   virtual void grant(node_id worker, messages::credit credit) = 0;

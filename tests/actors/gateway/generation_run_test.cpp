@@ -26,6 +26,9 @@ struct port_record final : run_port {
     if (scheduler_there) placements.push_back(std::move(request));
     return scheduler_there;
   }
+  bool sees_worker(name const&, std::span<node_id const> tried) const override {
+    return reporting && std::find(tried.begin(), tried.end(), reporting) == tried.end();
+  }
   void release_placement(messages::placement_release release) override { releases.push_back(release.worker); }
   bool ask_worker(node_id worker, messages::infer infer) override {
     if (std::find(gone.begin(), gone.end(), worker) != gone.end()) return false;
@@ -37,6 +40,7 @@ struct port_record final : run_port {
   void cancel(node_id worker, messages::cancel) override { cancels.push_back(worker); }
 
   bool retention_there = true, scheduler_there = true;
+  node_id reporting{}; ///< a worker that the gateway hears, if any
   std::vector<node_id> gone;
   std::vector<messages::lease_opening> openings;
   std::vector<messages::holder_registered> holders;
@@ -168,6 +172,30 @@ TEST_CASE("when no worker is left, the refusal itself is the answer") {
   bench.refuse(worker_a, code, 0, 512);
   bench.no_place(errc::no_worker);
   CHECK(bench.failure() == expected);
+}
+
+TEST_CASE("a scheduler that has not heard of a worker yet is asked again") {
+  run_bench bench;
+  bench.port.reporting = worker_a;
+  bench.lease();
+  bench.no_place(errc::no_worker);
+  CHECK(bench.failure() == errc::ok);
+  bench.pass(100ms);
+  REQUIRE(bench.port.placements.size() == 2);
+  bench.place(worker_a);
+  CHECK(bench.port.infers.size() == 1);
+}
+
+TEST_CASE("a scheduler that goes on finding no worker is believed") {
+  run_bench bench;
+  bench.port.reporting = worker_a;
+  bench.lease();
+  for (int turn = 0; turn < 12 && bench.failure() == errc::ok; ++turn) {
+    bench.no_place(errc::no_worker);
+    bench.pass(100ms);
+  }
+  CHECK(bench.failure() == errc::no_worker);
+  CHECK(bench.port.infers.empty());
 }
 
 TEST_CASE("the largest context of the refusing workers is told") {
