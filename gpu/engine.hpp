@@ -2,10 +2,10 @@
 // The engine as actors see it: token ids in, token ids out. One engine runs one model on one backend; it is
 // driven by one thread, which calls `submit`, `grant`, `cancel` and `step` in turn. It starts no request that
 // it cannot finish: KV blocks that run out preempt the youngest sequence, which is computed again later.
+#include "gpu/formats/model_file.hpp"
 #include "protocol/base/ephemeral.hpp"
 #include "protocol/base/result.hpp"
 
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,14 +66,16 @@ struct sequence_event {
 };
 
 struct engine_options {
-  std::filesystem::path model;      ///< GGUF file
+  model_file model;                 ///< GGUF
   std::uint32_t context_tokens = 0; ///< a sequence's limit; 0: the model's own
-  std::size_t kv_bytes = 0;         ///< KV cache; 0: room for four full contexts, at most 1 GiB
+  std::size_t kv_bytes = 0;         ///< KV cache; 0: room for two full contexts, at most 512 MiB
   std::uint32_t block_tokens = 16;
   std::uint32_t max_sequences = 64; ///< that advance in one step
   std::uint32_t max_queued = 256;   ///< admitted beyond those; more is refused with `overloaded`
   std::uint32_t step_tokens = 256;  ///< tokens a step: decode first, the rest is chunked prefill
-  unsigned threads = 0;             ///< 0: the processors this process may use
+  /// The chunk's bound where others decode in the same step: they wait for it, between two of their tokens.
+  std::uint32_t prefill_tokens_beside_decode = 64;
+  unsigned threads = 0; ///< 0: the processors this process may use
 };
 
 struct engine_figures {

@@ -18,12 +18,13 @@ struct model_configuration {
   std::vector<name> aliases;
   std::filesystem::path file;       ///< GGUF
   std::uint32_t context_tokens = 0; ///< 0: the model's own
-  std::uint64_t kv_bytes = 0;       ///< 0: room for four contexts, at most 1 GiB
+  std::uint64_t kv_bytes = 0;       ///< 0: room for two contexts, at most 512 MiB
   std::uint32_t max_sequences = 64;
   std::uint32_t max_queued = 256;
   double price_prompt = 0; ///< per million tokens, for the request log
   double price_completion = 0;
   bool demo = false;
+  int descriptor = -1; ///< of `file`, once this process has opened it
 };
 
 /// [http]

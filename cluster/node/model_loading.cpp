@@ -10,7 +10,7 @@ namespace {
 
 gpu::engine_options options_of(model_configuration const& model, unsigned threads) {
   gpu::engine_options options;
-  options.model = model.file;
+  options.model = model.descriptor < 0 ? gpu::model_file(model.file) : gpu::model_file(model.descriptor);
   options.context_tokens = model.context_tokens;
   options.kv_bytes = model.kv_bytes;
   options.max_sequences = model.max_sequences;
@@ -23,9 +23,8 @@ gpu::engine_options options_of(model_configuration const& model, unsigned thread
 
 result<void> open_model_files(node_configuration& configuration) {
   for (auto& model : configuration.models) {
-    int const descriptor = open(model.file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return error{errc::io, "a model file cannot be opened", errno};
-    model.file = "/proc/self/fd/" + std::to_string(descriptor);
+    model.descriptor = open(model.file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (model.descriptor < 0) return error{errc::io, "a model file cannot be opened", errno};
   }
   return {};
 }

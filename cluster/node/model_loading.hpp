@@ -4,9 +4,8 @@
 
 namespace mayfly::node {
 
-/// Opens a worker's model files while this process may still read them, and lets their paths in
-/// `configuration` name the open descriptors: they can be read after privileges are dropped, wherever the
-/// files lie. Errors: io (`number` is errno).
+/// Opens a worker's model files while this process may still reach them, for `load_models` after privileges
+/// are dropped. Errors: io (`number` is errno).
 result<void> open_model_files(node_configuration& configuration);
 
 /// Loads weights, vocabulary and template of every model. Errors: those of the engine and of the text layer.

@@ -137,6 +137,7 @@ void batcher::preempt(sequence& subject) {
 
 void batcher::plan_prefill() {
   auto left = limits_.tokens - static_cast<std::uint32_t>(plan_.size());
+  if (!plan_.empty()) left = std::min(left, limits_.prefill_beside_decode);
   std::erase_if(seated_, [](auto* each) { return !each->running || each->pending() == 1; });
   for (auto begin = seated_.begin(); begin != seated_.end();) {
     auto const priority = (*begin)->priority;

@@ -10,8 +10,9 @@
 namespace mayfly::gpu {
 
 struct batch_limits {
-  std::uint32_t sequences = 0; ///< that advance in one step; at most `tokens`
-  std::uint32_t tokens = 0;    ///< of one step
+  std::uint32_t sequences = 0;                      ///< that advance in one step; at most `tokens`
+  std::uint32_t tokens = 0;                         ///< of one step
+  std::uint32_t prefill_beside_decode = UINT32_MAX; ///< prefill's tokens of a step in which others decode
 };
 
 /// One sequence's share of a step: its next `tokens` pending tokens. It samples if none is left pending.
@@ -26,14 +27,14 @@ struct planned {
 ///     served least, then the oldest. The first that does not fit holds back those behind it, so that long
 ///     prompts do not starve. It may displace sequences that wait for credit, and those of lower priority. A
 ///     block for each that runs stays free, so that starting one does not preempt another;
-///  2. where more sequences run than may advance, seats go by priority, then to decode before prefill, then
-///  to
-///     the account served least, then to the one that advanced least recently;
+///  2. where more sequences run than may advance, seats go by priority, then to decode before prefill,
+///     then to the account served least, then to the one that advanced least recently;
 ///  3. every seated sequence in decode gets its one token. One that needs a block when none is free takes it
 ///     from another: from one without credit (it cannot use what it holds), else from the youngest of the
 ///     lowest priority behind itself; if there is none it gives back its own and waits;
 ///  4. the tokens left over go to prefill in chunks: priority by priority, shared evenly between accounts,
-///     within an account to the oldest.
+///     within an account to the oldest. Where others decode the chunk has a bound of its own: their next
+///     token waits for it (Agrawal et al., "Sarathi-Serve", OSDI 2024).
 /// Blocks move only from a sequence without credit, or from one that goes after the taker: the one that goes
 /// before all others is never displaced while it can advance, so nothing is ever stuck.
 class batcher {

@@ -7,7 +7,7 @@
 namespace mayfly::gpu {
 namespace {
 
-constexpr std::size_t largest_default_kv_bytes = std::size_t{1} << 30U;
+constexpr std::size_t largest_default_kv_bytes = std::size_t{512} << 20U;
 
 result<kv_shape> shape_kv(engine_options const& options, hyper_parameters const& p,
                           std::uint32_t context_tokens) {
@@ -15,9 +15,9 @@ result<kv_shape> shape_kv(engine_options const& options, hyper_parameters const&
   auto const block_bytes = shape.block_bytes();
   std::size_t blocks = options.kv_bytes / block_bytes;
   if (options.kv_bytes == 0) {
-    std::size_t const four_contexts =
-        std::size_t{4} * ((context_tokens + shape.block_tokens - 1) / shape.block_tokens);
-    blocks = std::min(four_contexts, largest_default_kv_bytes / block_bytes);
+    std::size_t const two_contexts =
+        std::size_t{2} * ((context_tokens + shape.block_tokens - 1) / shape.block_tokens);
+    blocks = std::min(two_contexts, largest_default_kv_bytes / block_bytes);
   }
   if (blocks == 0)
     return error{errc::configuration, "kv_bytes is less than one block, which takes this many bytes",
@@ -29,6 +29,8 @@ result<kv_shape> shape_kv(engine_options const& options, hyper_parameters const&
 result<void> check(engine_options const& options) {
   if (options.step_tokens == 0 || options.step_tokens > 1U << 16U)
     return error{errc::configuration, "step_tokens is out of range", options.step_tokens};
+  if (options.prefill_tokens_beside_decode == 0)
+    return error{errc::configuration, "prefill_tokens_beside_decode is 0", 0};
   if (options.max_sequences == 0) return error{errc::configuration, "max_sequences is 0", 0};
   if (options.block_tokens == 0 || options.block_tokens > 1U << 12U)
     return error{errc::configuration, "block_tokens is out of range", options.block_tokens};
@@ -56,7 +58,8 @@ result<std::unique_ptr<engine>> engine::load(engine_options const& options) {
   auto kv = (*device)->create_kv_memory(*shape);
   if (!kv) return kv.failure();
   engine_parts parts{std::move(*device), std::move(*network), std::move(*kv), *shape};
-  engine_limits const limits{context, {sequences, options.step_tokens}, options.max_queued};
+  batch_limits const step{sequences, options.step_tokens, options.prefill_tokens_beside_decode};
+  engine_limits const limits{context, step, options.max_queued};
   return std::unique_ptr<engine>(std::make_unique<paged_engine>(std::move(parts), limits));
 }
 

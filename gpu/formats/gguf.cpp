@@ -58,8 +58,13 @@ float to_float(double number) noexcept {
 
 error last_system_error(literal what) { return {errc::io, what, errno}; }
 
-result<std::span<std::byte const>> map_file(std::filesystem::path const& path) {
-  int const file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+int open_again(model_file const& where) {
+  if (where.descriptor >= 0) return ::fcntl(where.descriptor, F_DUPFD_CLOEXEC, 0);
+  return ::open(where.path.c_str(), O_RDONLY | O_CLOEXEC);
+}
+
+result<std::span<std::byte const>> map_file(model_file const& where) {
+  int const file = open_again(where);
   if (file < 0) return last_system_error("cannot open the model file (errno)");
   struct stat status{};
   if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) {
@@ -76,8 +81,8 @@ result<std::span<std::byte const>> map_file(std::filesystem::path const& path) {
 
 } // namespace
 
-result<std::shared_ptr<gguf_file const>> gguf_file::open(std::filesystem::path const& path) {
-  auto const bytes = map_file(path);
+result<std::shared_ptr<gguf_file const>> gguf_file::open(model_file const& where) {
+  auto const bytes = map_file(where);
   if (!bytes) return bytes.failure();
   std::shared_ptr<gguf_file> file(new gguf_file());
   file->bytes_ = *bytes;

@@ -3,10 +3,10 @@
 // padding to `general.alignment`, tensor data. The file is mapped read-only and may be larger than memory.
 // Whatever a file claims is checked against its size before use; a file that changes while it is mapped is
 // beyond our protection.
+#include "gpu/formats/model_file.hpp"
 #include "gpu/formats/tensor.hpp"
 #include "protocol/base/result.hpp"
 
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -18,7 +18,7 @@ namespace mayfly::gpu {
 class gguf_file {
 public:
   /// Maps and checks a file. Errors: io (errno), else as `parse`.
-  static result<std::shared_ptr<gguf_file const>> open(std::filesystem::path const& path);
+  static result<std::shared_ptr<gguf_file const>> open(model_file const& where);
 
   /// Checks a file in memory that outlives the result. Errors, `number` a byte offset: truncated, malformed
   /// (magic, types, duplicate keys or tensors, shapes, alignment), unsupported (version, tensor type, nested

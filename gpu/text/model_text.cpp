@@ -50,8 +50,8 @@ result<model_text> make_model_text(gguf_file const& file) {
   return made;
 }
 
-result<model_text> load_model_text(std::filesystem::path const& path) {
-  auto file = gguf_file::open(path);
+result<model_text> load_model_text(model_file const& where) {
+  auto file = gguf_file::open(where);
   if (!file) return file.failure();
   return make_model_text(**file);
 }

@@ -21,6 +21,6 @@ struct model_text {
 result<model_text> make_model_text(gguf_file const& file);
 
 /// As above, from a file's path. Errors besides: those of `gguf_file::open`.
-result<model_text> load_model_text(std::filesystem::path const& path);
+result<model_text> load_model_text(model_file const& where);
 
 } // namespace mayfly::gpu

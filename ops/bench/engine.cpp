@@ -64,7 +64,7 @@ bool read_options(int count, char** arguments, bench_options& options) {
       return false;
   }
   bool const positive = options.batch > 0 && options.depth > 0 && options.repeat > 0;
-  return count % 2 == 1 && !options.engine.model.empty() && positive;
+  return count % 2 == 1 && !options.engine.model.path.empty() && positive;
 }
 
 /// Submits `batch` sequences and runs them to the end. Returns the seconds until each has its first token,
@@ -147,8 +147,9 @@ int run(bench_options const& options) {
   if (latencies.size() != options.latency) return std::fputs("a request for one token failed\n", stderr), 1;
   auto const figures = subject.figures();
   std::printf("{\"model\": \"%s\", \"backend\": \"%.*s\", \"threads\": %u, ",
-              options.engine.model.filename().c_str(), static_cast<int>(subject.backend_name().view().size()),
-              subject.backend_name().view().data(), options.engine.threads);
+              options.engine.model.path.filename().c_str(),
+              static_cast<int>(subject.backend_name().view().size()), subject.backend_name().view().data(),
+              options.engine.threads);
   std::printf(
       "\"prefill_tokens\": %u, \"decode_tokens\": %u, \"batch\": %u, \"depth\": %u, \"step_tokens\": %u, "
       "\"weight_bytes\": %zu, \"preemptions\": %llu",

@@ -4,7 +4,8 @@
     ops/lint/tidy.py BUILD_DIRECTORY [--all]
 
 A file is skipped if neither it, nor a header of the house that it reaches, nor .clang-tidy changed since it last
-passed (stamps lie in the build directory); --all skips nothing.
+passed (stamps lie in the cache directory, so that clones share them); --all skips nothing. Findings are printed as
+they come, and how far it is every half minute.
 """
 
 import hashlib
@@ -14,10 +15,12 @@ import re
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+TIDY = "clang-tidy-19"
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
 # GCC's flags that clang does not know, and -Werror: clang's own warnings are the fuzz build's matter.
 GCC_ONLY = re.compile(r"\s-Wno-restrict\b|\s-fno-sanitize=null\b|\s-Werror\b")
@@ -33,11 +36,17 @@ def reached(path, seen):
     return seen
 
 
-def fingerprint(path):
-    digest = hashlib.sha256((ROOT / ".clang-tidy").read_bytes())
+def fingerprint(path, tool):
+    digest = hashlib.sha256(tool)
     for file in sorted(reached(path, set())):
+        digest.update(str(file.relative_to(ROOT)).encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def tool_and_rules():
+    version = subprocess.run([TIDY, "--version"], capture_output=True, check=True).stdout
+    return version + (ROOT / ".clang-tidy").read_bytes()
 
 
 def sources(database):
@@ -56,34 +65,43 @@ def database_for_clang(build, folder):
     return entries
 
 
-def check(path, folder, stamps, everything):
-    """Returns the findings of one file, or None where it was skipped."""
-    print_of_file = fingerprint(path)
-    stamp = stamps / print_of_file
-    if stamp.exists() and not everything:
-        return None
-    run = subprocess.run(["clang-tidy-19", "--quiet", "-p", folder, "--extra-arg=-Wno-unknown-warning-option", str(path)],
+def check(path, folder):
+    """True if the file is clean; else prints what was found."""
+    run = subprocess.run([TIDY, "--quiet", "-p", folder, "--extra-arg=-Wno-unknown-warning-option", str(path)],
                          capture_output=True, text=True, check=False)
-    if run.returncode == 0:
-        stamp.touch()
-        return ""
-    return run.stdout or run.stderr
+    if run.returncode != 0:
+        print(run.stdout or run.stderr, flush=True)
+    return run.returncode == 0
+
+
+def check_all(stamp_of, folder):
+    """How many of the files have findings."""
+    bad, said = 0, time.monotonic()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = {pool.submit(check, path, folder): stamp for path, stamp in stamp_of.items()}
+        for done, run in enumerate(as_completed(runs), 1):
+            if run.result():
+                runs[run].touch()
+            else:
+                bad += 1
+            if time.monotonic() - said > 30:
+                said = time.monotonic()
+                print(f"  clang-tidy [{done}/{len(runs)}]", flush=True)
+    return bad
 
 
 def main():
     build, everything = Path(sys.argv[1]).resolve(), "--all" in sys.argv[2:]
-    stamps = build / "tidy"
-    stamps.mkdir(exist_ok=True)
+    stamps = Path(os.environ.get("MAYFLY_CACHE", Path.home() / ".cache/mayfly")) / "tidy"
+    stamps.mkdir(parents=True, exist_ok=True)
+    tool = tool_and_rules()
     with tempfile.TemporaryDirectory() as folder:
         paths = sorted(set(sources(database_for_clang(build, folder))))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            outcomes = list(pool.map(lambda path: check(path, folder, stamps, everything), paths))
-    findings = [outcome for outcome in outcomes if outcome]
-    for finding in findings:
-        print(finding)
-    checked = sum(outcome is not None for outcome in outcomes)
-    print(f"clang-tidy: {checked} files checked, {len(paths) - checked} unchanged, {len(findings)} with findings")
-    return 1 if findings else 0
+        stamp_of = {path: stamps / fingerprint(path, tool) for path in paths}
+        due = {path: stamp for path, stamp in stamp_of.items() if everything or not stamp.exists()}
+        bad = check_all(due, folder)
+    print(f"clang-tidy: {len(due)} files checked, {len(paths) - len(due)} unchanged, {bad} with findings")
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":

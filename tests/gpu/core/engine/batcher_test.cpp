@@ -58,6 +58,16 @@ TEST_CASE("sequences in decode get their token first, prefill the rest of the st
   CHECK(steps.step() == tokens_of{{1, 1}, {2, 1}, {3, 8}});
 }
 
+TEST_CASE("prefill beside decode keeps to its own bound, and takes the whole step once nobody decodes") {
+  planner steps(100, {8, 10, 4});
+  steps.add(3);
+  CHECK(steps.step() == tokens_of{{1, 3}});
+  steps.add(30);
+  CHECK(steps.step() == tokens_of{{1, 1}, {2, 4}});
+  steps.table.erase(1);
+  CHECK(steps.step() == tokens_of{{2, 10}});
+}
+
 TEST_CASE("within an account the oldest prompt is computed first") {
   planner steps(100, {8, 10});
   steps.add(15);
