@@ -13,12 +13,15 @@ result<receipt_ledger> receipt_ledger::open(std::shared_ptr<receipt_store> store
 receipt_ledger::receipt_ledger(std::shared_ptr<receipt_store> store, crypto::signing_key key, chain_head head)
     : store_(std::move(store)), key_(std::move(key)), head_(head), committed_(head) {}
 
-void receipt_ledger::registered(messages::holder_registered const& holder) {
-  // A lost registration costs a confirmation after a restart, nothing before it: the table knows the holder.
-  static_cast<void>(store_->put_holder(holder).has_value());
+/// A lost registration costs a confirmation after a restart, nothing before it: the table knows the holder.
+void receipt_ledger::write_holders() {
+  for (auto const& holder : holders_) static_cast<void>(store_->put_holder(holder).has_value());
+  holders_.clear();
 }
 
 void receipt_ledger::issue(messages::receipt body) {
+  auto const over = [&](auto const& holder) { return body.confirmed && holder.request == body.request; };
+  std::erase_if(holders_, over);
   batch_.push_back(std::move(body));
   if (appended_ + 1 == batch_.size() && append(batch_.back())) ++appended_;
 }
@@ -35,6 +38,7 @@ result<void> receipt_ledger::append(messages::receipt body) {
 
 result<void> receipt_ledger::commit() {
   result<void> done;
+  write_holders();
   for (; done && appended_ < batch_.size();) {
     done = append(batch_[appended_]);
     if (done) ++appended_;

@@ -13,7 +13,8 @@ public:
   static result<receipt_ledger> open(std::shared_ptr<receipt_store> store, crypto::signing_key key);
 
   result<void> opened(lease_record const& lease) { return store_->put_lease(lease); }
-  void registered(messages::holder_registered const& holder);
+  /// Lasts with the next commit; not written at all if a confirmed receipt comes before it.
+  void registered(messages::holder_registered const& holder) { holders_.push_back(holder); }
   /// `body` without counter, previous, signer.
   void issue(messages::receipt body);
   /// Makes the batch last. After a failure nothing of it is: leases opened in it are not open.
@@ -22,18 +23,20 @@ public:
   result<std::optional<messages::signed_receipt>> find(request_id request) { return store_->find(request); }
   chain_head const& head() const noexcept { return head_; }
   receipt_store& store() noexcept { return *store_; }
-  std::size_t unsaved() const noexcept { return batch_.size(); }
+  std::size_t unsaved() const noexcept { return batch_.size() + holders_.size(); }
 
 private:
   receipt_ledger(std::shared_ptr<receipt_store> store, crypto::signing_key key, chain_head head);
   result<void> append(messages::receipt body);
+  void write_holders();
 
   std::shared_ptr<receipt_store> store_;
   crypto::signing_key key_;
   chain_head head_;
   chain_head committed_;
-  std::vector<messages::receipt> batch_; ///< bodies issued since the last commit
-  std::size_t appended_ = 0;             ///< of those, already in the store's batch
+  std::vector<messages::holder_registered> holders_; ///< not written yet
+  std::vector<messages::receipt> batch_;             ///< bodies issued since the last commit
+  std::size_t appended_ = 0;                         ///< of those, already in the store's batch
 };
 
 } // namespace mayfly::actors

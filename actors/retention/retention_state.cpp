@@ -53,8 +53,7 @@ void retention_state::open(cluster::peer_ref const& from, messages::lease_openin
 
 void retention_state::registered(messages::holder_registered const& holder) {
   if (!leases_.register_holder(holder, unix_milliseconds())) return;
-  ledger_->registered(holder);
-  batch_begun();
+  ledger_->registered(holder); // lasts with the next commit, at the latest a tick later
 }
 
 void retention_state::wiped(messages::holder_wiped const& report) {

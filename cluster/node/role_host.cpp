@@ -20,8 +20,9 @@ using messages::role;
 caf::actor_system_config& configured(caf::actor_system_config& options) {
   // The default policy (stealing) costs five times the round-trip latency and idle processor time.
   options.set("scheduler.policy", caf::atom("sharing"));
+  // Few threads: a request's actors follow one another, and each change of thread costs a wake-up.
   options.set("scheduler.max-threads",
-              std::size_t{std::min(4U, std::max(2U, std::thread::hardware_concurrency()))});
+              std::size_t{std::clamp(std::thread::hardware_concurrency() / 2, 1U, 4U)});
   return options;
 }
 

@@ -90,6 +90,18 @@ TEST_CASE("a lease's record lasts before the gateway hears that it is open") {
   CHECK((*bench.store->open_leases()).size() == 1);
 }
 
+TEST_CASE("a registration lasts a tick later") {
+  retention_bench bench;
+  bench.open(1);
+  bench.hold(1);
+  bench.pass(1ms);
+  bench.pass(1ms);
+  auto const open = *bench.store->open_leases();
+  REQUIRE(open.size() == 1);
+  REQUIRE(open[0].holders.size() == 1);
+  CHECK(open[0].holders[0].holder == bench.worker->node());
+}
+
 TEST_CASE("a lease that the policy forbids is refused") {
   retention_bench bench;
   messages::lease_opening opening;
