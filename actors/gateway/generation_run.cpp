@@ -137,8 +137,8 @@ void generation_run::on_placement(messages::placement const& placement, deadline
   if (placement.code != 0) {
     if (last_refusal_.code == errc::ok) last_refusal_ = error_of(placement.code, 0);
     // A scheduler that just started, or was just linked, may not have heard of a worker that reports here.
-    bool const early =
-        placement.code == static_cast<std::uint16_t>(errc::no_worker) && port_->sees_worker(model_, excluded_);
+    bool const early = placement.code == static_cast<std::uint16_t>(errc::no_worker) &&
+                       port_->sees_worker(model_, excluded_);
     return early ? stall(now) : fail(last_refusal_, now);
   }
   if (std::find(excluded_.begin(), excluded_.end(), placement.worker) != excluded_.end()) {

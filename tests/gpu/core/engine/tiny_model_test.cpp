@@ -119,7 +119,7 @@ TEST_CASE("an engine says what it loaded") {
   CHECK(subject->vocabulary_size() == 4096);
   CHECK(subject->context_tokens() == 512);
   CHECK(subject->figures().weight_bytes > 5'000'000);
-  CHECK(subject->figures().kv_blocks == 4 * 512 / 16);
+  CHECK(subject->figures().kv_blocks == 2 * 512 / 16);
   CHECK(subject->backend_name().view().starts_with("cpu"));
 }
 
