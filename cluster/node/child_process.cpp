@@ -1,5 +1,7 @@
 #include "cluster/node/child_process.hpp"
 
+#include "cluster/node/hardening.hpp"
+
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
@@ -43,13 +45,8 @@ result<pid_t> spawn(int configuration, int control) {
   char option[] = "--config";
   char path[] = "/proc/self/fd/3";
   char* arguments[] = {name, verb, option, path, nullptr};
-  // Nothing of the operator's shell reaches a process that meets content. The libraries are bound at start: a
-  // call that is bound when it is first made saves all vector registers on the stack, and with them up to 64
-  // bytes of what was copied last (glibc, _dl_runtime_resolve_xsavec), which nobody wipes.
-  char bind_now[] = "LD_BIND_NOW=1";
-  char* environment[] = {bind_now, nullptr};
   pid_t pid = 0;
-  int const problem = posix_spawn(&pid, program, &actions, nullptr, arguments, environment);
+  int const problem = posix_spawn(&pid, program, &actions, nullptr, arguments, content_environment());
   posix_spawn_file_actions_destroy(&actions);
   if (problem != 0) return error{errc::io, "a child could not be started", problem};
   return pid;

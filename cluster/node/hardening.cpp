@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -63,6 +64,23 @@ result<void> harden_process() {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return refused_by_kernel("new privileges could not be forbidden");
   return {};
+}
+
+char* const* content_environment() noexcept {
+  static char bind_now[] = "LD_BIND_NOW=1";
+  static char* const environment[] = {bind_now, nullptr};
+  return environment;
+}
+
+result<void> enter_content_environment(std::filesystem::path const& configuration) {
+  if (std::getenv("LD_BIND_NOW") != nullptr) return {};
+  std::string path = configuration.native();
+  char name[] = "mayfly";
+  char verb[] = "node";
+  char option[] = "--config";
+  char* const arguments[] = {name, verb, option, path.data(), nullptr};
+  execve("/proc/self/exe", arguments, content_environment());
+  return refused_by_kernel("the program could not be started again with its libraries bound");
 }
 
 result<process_user> unprivileged_user() {

@@ -1,4 +1,5 @@
 #include "cluster/node/command_socket.hpp"
+#include "cluster/node/hardening.hpp"
 #include "cluster/node/node_process.hpp"
 #include "cluster/node/supervisor.hpp"
 #include "ops/cli/cluster_access.hpp"
@@ -92,6 +93,8 @@ int up(up_options options) {
 }
 
 int node(std::filesystem::path const& configuration) {
+  if (auto entered = node::enter_content_environment(configuration); !entered)
+    return explain("the node could not start", entered.failure());
   auto const text = file_text(configuration);
   if (!text) return wrong("cannot read " + configuration.native());
   auto read = node::read_node_configuration(*text);

@@ -66,6 +66,7 @@ public:
   /// Removes `count` elements at the front and wipes the place they leave.
   void drop_front(std::size_t count) {
     count = std::min(count, size_);
+    if (count == 0) return;
     std::memmove(static_cast<void*>(data_), data_ + count, (size_ - count) * sizeof(T));
     resize(size_ - count);
   }

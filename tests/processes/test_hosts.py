@@ -1,8 +1,10 @@
 """Two hosts: the second one's workers join the first one's cluster, over a network of their own."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 
 import httpx
 import pytest
@@ -43,12 +45,19 @@ def linked_workers(cluster):
     return [node for node in cluster.status()["cluster"]["nodes"] if node.get("worker") and node["linked"]]
 
 
+def http(cluster, prefix, method, path, body=None):
+    """Status, headers and JSON of a request made on that host."""
+    program = ("import httpx, json, sys; method, url, key, body = sys.argv[1:]; answer = httpx.request(method, url, "
+               "timeout=30, headers={'Authorization': 'Bearer ' + key}, json=json.loads(body)); "
+               "print(json.dumps([answer.status_code, dict(answer.headers), answer.json()]))")
+    return json.loads(in_host(prefix, sys.executable, "-c", program, method, cluster.url + path, cluster.api_key,
+                              json.dumps(body)))
+
+
 def ask(cluster, prefix):
-    program = ("import httpx, sys; print(httpx.post(sys.argv[1] + '/v1/chat/completions', timeout=30, "
-               "headers={'Authorization': 'Bearer ' + sys.argv[2]}, json={'model': sys.argv[3], 'max_tokens': 4, "
-               "'messages': [{'role': 'user', 'content': 'Hello'}]}).status_code)")
-    import sys
-    return in_host(prefix, sys.executable, "-c", program, cluster.url, cluster.api_key, cluster.model).strip()
+    status, headers, _ = http(cluster, prefix, "POST", "/v1/chat/completions", {
+        "model": cluster.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hello"}]})
+    return status, headers["x-request-id"]
 
 
 def test_another_hosts_workers_serve_the_cluster(two_hosts):
@@ -61,26 +70,39 @@ def test_another_hosts_workers_serve_the_cluster(two_hosts):
             assert linked_workers(first) == [], "a host that nobody trusts gives nothing"
             first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
             wait_for(lambda: linked_workers(first), 10, "the other host's worker is linked")
-            assert ask(first, here) == "200"
+            assert ask(first, here)[0] == 200
             first.mayfly("keys", "revoke", "host-b")
             wait_for(lambda: not linked_workers(first), 10, "a revoked host's workers are gone")
-            assert ask(first, here) == "503"
+            assert ask(first, here)[0] == 503
 
 
-def test_a_frozen_worker_of_another_host_leaves_its_receipt_unconfirmed(two_hosts):
+def test_a_frozen_worker_of_another_host_leaves_its_receipt_unconfirmed_until_it_reports(two_hosts, tmp_path):
     here, there = two_hosts
+    brief = tmp_path / "brief.toml"
+    brief.write_text("[http]\nrequest_seconds = 2\n")  # a lease ends with its request's time, and so this test
     listen = ADDRESSES["mayfly-a"] + ":7450"
-    with Cluster("--workers", "0", "--listen", listen, command_prefix=here) as first:
+    with Cluster("--workers", "0", "--listen", listen, "--config", str(brief), command_prefix=here) as first:
         with Cluster("--workers", "1", "--worker-host", ADDRESSES["mayfly-b"], "--join",
                      first.info()["join"].replace("tcp://", ""), command_prefix=there) as second:
             first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
             wait_for(lambda: linked_workers(first), 10, "the other host's worker is linked")
+
+            def receipt():
+                _, _, answer = http(first, here, "GET", f"/v1/receipts/{request}")
+                return answer.get("receipt") and answer["receipt"]["body"]
+
             # Both the worker and its supervisor stop: nobody is left to kill it or to speak for it.
-            for pid in (second.process.pid, *second.pids("worker")):
+            frozen = (second.process.pid, *second.pids("worker"))
+            for pid in frozen:
                 os.kill(pid, signal.SIGSTOP)
             try:
+                status, request = ask(first, here)  # the loss is not seen yet: the worker was sent the prompt
+                assert status in (502, 503, 504)
                 wait_for(lambda: not linked_workers(first), 5, "the loss is seen")
-                assert ask(first, here) in ("502", "503", "504")
+                silent = wait_for(receipt, 20, "the receipt is signed though a holder is silent")
+                assert not silent["confirmed"]
             finally:
-                for pid in (second.process.pid, *second.pids("worker")):
+                for pid in frozen:
                     os.kill(pid, signal.SIGCONT)
+            amended = wait_for(lambda: (found := receipt()) and found["confirmed"] and found, 20, "it is amended")
+            assert amended["counter"] > silent["counter"]

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -94,6 +95,9 @@ def test_a_front_and_a_worker_find_each_other_and_answer(tmp_path):
         wait_for(lambda: front.readiness() == 503, 10, "the front listens and waits for a worker")
         with worker_of(tmp_path, front) as worker:
             wait_for(lambda: front.readiness() == 200, 10, "the worker is linked")
+            for node in (front, worker):
+                environment = Path(f"/proc/{node.process.pid}/environ").read_bytes()
+                assert environment == b"LD_BIND_NOW=1\0", "nothing of the shell, and libraries bound at start"
             key = front.add_key()
             answer = wait_for(lambda: (got := front.chat(key)).status_code != 401 and got, 2, "the key is known")
             assert answer.status_code == 200, answer.text
