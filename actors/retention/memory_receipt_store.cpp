@@ -54,6 +54,7 @@ result<chain_head> memory_receipt_store::head() { return now_.head; }
 
 result<std::vector<lease_record>> memory_receipt_store::open_leases() {
   std::vector<lease_record> open;
+  open.reserve(now_.leases.size());
   for (auto const& [request, lease] : now_.leases) open.push_back(lease);
   return open;
 }

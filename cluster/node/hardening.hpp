@@ -11,13 +11,13 @@ namespace mayfly::node {
 /// others), dies with its parent. Errors: not_permitted (`number` is errno).
 result<void> harden_process();
 
-/// The environment of a process that meets content: nothing of the operator's shell, and LD_BIND_NOW. A library
-/// call that is bound when it is first made saves all vector registers on the stack, and with them up to 64
-/// bytes of what was copied last (glibc, _dl_runtime_resolve_xsavec), which nobody wipes.
+/// The environment of a process that meets content: nothing of the operator's shell, and LD_BIND_NOW. A
+/// library call that is bound when it is first made saves all vector registers on the stack, and with them up
+/// to 64 bytes of what was copied last (glibc, _dl_runtime_resolve_xsavec), which nobody wipes.
 char* const* content_environment() noexcept;
 
-/// Starts this program again as `mayfly node --config CONFIGURATION` in that environment, unless it runs in it.
-/// Returns where it does. Errors: not_permitted.
+/// Starts this program again as `mayfly node --config CONFIGURATION` in that environment, unless it runs in
+/// it. Returns where it does. Errors: not_permitted.
 result<void> enter_content_environment(std::filesystem::path const& configuration);
 
 /// Whom children run as: this process's own user, or where that is root the user "mayfly", or else "nobody".

@@ -92,14 +92,16 @@ void multiply_out(tensor_type type, quantised_parts const& parts, float* out) no
   case tensor_type::q4_k:
   case tensor_type::q5_k:
     for (std::size_t i = 0; i < 256; ++i) {
-      float const scale = parts.scale * static_cast<float>(parts.part_scale[i / 32]);
-      float const min = parts.min * static_cast<float>(parts.part_min[i / 32]);
+      auto const part = i / 32;
+      float const scale = parts.scale * static_cast<float>(parts.part_scale[part]);
+      float const min = parts.min * static_cast<float>(parts.part_min[part]);
       out[i] = scale * static_cast<float>(parts.codes[i]) - min;
     }
     return;
   case tensor_type::q6_k:
     for (std::size_t i = 0; i < 256; ++i) {
-      float const scale = parts.scale * static_cast<float>(parts.part_scale[i / 16]);
+      auto const part = i / 16;
+      float const scale = parts.scale * static_cast<float>(parts.part_scale[part]);
       out[i] = scale * static_cast<float>(parts.codes[i] - 32);
     }
     return;

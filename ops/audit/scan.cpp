@@ -108,7 +108,7 @@ bool scan_range(int descriptor, std::uint64_t begin, std::uint64_t end, std::str
     index.search({buffer.data(), static_cast<std::size_t>(got)}, [&](needle const& hit, std::size_t offset) {
       ++sum.findings;
       std::printf("%s %s %llx\n", hit.label.c_str(), where.c_str(),
-                  static_cast<unsigned long long>(at + offset));
+                  static_cast<unsigned long long>(at) + offset);
     });
     auto const step = static_cast<std::uint64_t>(got);
     at += at + step < end && step > overlap ? step - overlap : step;

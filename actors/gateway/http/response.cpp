@@ -94,7 +94,7 @@ void append_date(ephemeral_text& out) {
   two(parts.tm_mday, ' ');
   out.append(months[static_cast<std::size_t>(parts.tm_mon)]);
   out.push_back(' ');
-  append_number(out, static_cast<std::uint64_t>(parts.tm_year + 1900));
+  append_number(out, static_cast<std::uint64_t>(parts.tm_year) + 1900);
   out.push_back(' ');
   two(parts.tm_hour, ':');
   two(parts.tm_min, ':');

@@ -58,7 +58,7 @@ value strftime_now(interpreter& with, value, arguments const& given) {
   std::array<char, 256> written;
   auto& closed = with.build(); // strftime wants an end
   closed.append(*format);
-  closed.append_own({"", 1});
+  closed.append_own({"\0", 1});
   auto const size = std::strftime(written.data(), written.size(), closed.result().data, &parts);
   auto& out = with.build();
   out.append({written.data(), size}, format->overall());
