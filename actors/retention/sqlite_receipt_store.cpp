@@ -16,12 +16,14 @@ constexpr std::int64_t schema = 1;
 // Request ids are 16 bytes: retention instance, serial. The chain is receipts by counter; its head's hash is
 // kept beside it, for it is asked in every answer.
 // Nobody else opens the file: exclusive locking spares each commit the locks and the shared index. Small
-// pages: a commit writes whole ones, and touches five.
+// pages: a commit writes whole ones, and touches five. A checkpoint waits for the disk, and with it everyone
+// who opens a lease: one in ten thousand pages (some two thousand requests) stays out of the 99th percentile.
 constexpr char const* tables = R"(
   PRAGMA page_size=1024;
   PRAGMA locking_mode=EXCLUSIVE;
   PRAGMA journal_mode=WAL;
   PRAGMA synchronous=NORMAL;
+  PRAGMA wal_autocheckpoint=10000;
   PRAGMA secure_delete=ON;
   CREATE TABLE IF NOT EXISTS leases (
     request BLOB PRIMARY KEY, account BLOB NOT NULL, model TEXT NOT NULL, policy INTEGER NOT NULL,

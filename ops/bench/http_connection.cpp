@@ -46,11 +46,15 @@ bool carries_text(std::string_view line) {
 
 } // namespace
 
-connection::connection(endpoint const& to) {
+connection::connection(endpoint to) : to_(std::move(to)) { open(); }
+
+void connection::open() {
+  if (socket_ >= 0) close(std::exchange(socket_, -1));
+  pending_.clear();
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(to.port);
-  if (inet_pton(AF_INET, to.host.c_str(), &address.sin_addr) != 1) return;
+  address.sin_port = htons(to_.port);
+  if (inet_pton(AF_INET, to_.host.c_str(), &address.sin_addr) != 1) return;
   socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int const on = 1;
   setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -64,7 +68,11 @@ connection::~connection() {
   if (socket_ >= 0) close(socket_);
 }
 
-connection::connection(connection&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
+/// Some servers close after each stream, announced or not.
+bool connection::was_closed() {
+  char byte = 0;
+  return socket_ >= 0 && recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
 
 bool connection::send_all(std::string_view bytes) {
   while (!bytes.empty()) {
@@ -93,6 +101,7 @@ bool connection::read_head(exchange& into) {
                  [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
   if (!head.starts_with("http/1.1 ")) return false;
   into.status = static_cast<int>(number(std::string_view(head).substr(9, 3), 10).value_or(0));
+  closes_ = header(head, "\r\nconnection:").find("close") != std::string_view::npos;
   chunked_ = header(head, "\r\ntransfer-encoding:").find("chunked") != std::string_view::npos;
   auto const length = number(header(head, "\r\ncontent-length:"), 10);
   length_ = length.value_or(0);
@@ -142,8 +151,16 @@ void connection::note_texts(exchange& into, steady::time_point now) {
 exchange connection::perform(std::string const& request) {
   exchange made;
   examined_ = 0;
+  if (closes_ || was_closed()) open();
+  closes_ = false;
   made.sent = steady::now();
-  bool const whole = is_open() && send_all(request) && read_head(made) && read_body(made);
+  bool answered = is_open() && send_all(request) && read_head(made);
+  if (!answered && pending_.empty()) { // the server's close crossed this request: nobody has read it
+    open();
+    made.sent = steady::now();
+    answered = is_open() && send_all(request) && read_head(made);
+  }
+  bool const whole = answered && read_body(made);
   made.ended = steady::now();
   if (!whole) made.status = 0;
   return made;

@@ -27,20 +27,20 @@ struct exchange {
 
 class connection {
 public:
-  explicit connection(endpoint const& to);
+  explicit connection(endpoint to);
   ~connection();
-  connection(connection&& other) noexcept;
   connection(connection const&) = delete;
   connection& operator=(connection const&) = delete;
-  connection& operator=(connection&&) = delete;
 
   bool is_open() const noexcept { return socket_ >= 0; }
 
-  /// Sends a whole request (head and body) and reads the whole answer. `status` 0 on any failure; the
-  /// connection is of no use after that.
+  /// Sends a whole request (head and body) and reads the whole answer; connects anew, before the clock runs,
+  /// where the server has closed. `status` 0 on any failure.
   exchange perform(std::string const& request);
 
 private:
+  void open();
+  bool was_closed();
   bool send_all(std::string_view bytes);
   bool receive();
   bool read_head(exchange& into);
@@ -48,7 +48,9 @@ private:
   bool read_chunks(exchange& into);
   void note_texts(exchange& into, steady::time_point now);
 
+  endpoint to_;
   int socket_ = -1;
+  bool closes_ = false;    ///< the last answer said so
   std::string pending_;    ///< received, not yet taken
   std::size_t length_ = 0; ///< content-length
   bool chunked_ = false;

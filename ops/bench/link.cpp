@@ -1,4 +1,5 @@
 // Round trips over one CURVE link on loopback: latency one at a time, and throughput with many under way.
+// Beside them what the machine takes for the least of it: two threads that wake each other in turn.
 // Usage: bench_link [round trips] [payload bytes]
 #include "cluster/transport/transport.hpp"
 #include "protocol/crypto/keys.hpp"
@@ -9,6 +10,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <sys/eventfd.h>
+#include <thread>
+#include <unistd.h>
 
 using namespace mayfly;
 using namespace mayfly::cluster;
@@ -78,7 +82,35 @@ void send(peer_ref const& to, std::size_t bytes) {
   to->send(std::move(chunk));
 }
 
+void wake(int descriptor) {
+  std::uint64_t const one = 1;
+  if (write(descriptor, &one, sizeof one) != sizeof one) std::abort();
+}
+
+void await(int descriptor) {
+  std::uint64_t count = 0;
+  if (read(descriptor, &count, sizeof count) != sizeof count) std::abort();
+}
+
 double microseconds(steady::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
+
+/// Sorted microseconds of `trips` wake-ups there and back.
+std::vector<double> time_wake_ups(std::size_t trips) {
+  int const there = eventfd(0, EFD_CLOEXEC);
+  int const back = eventfd(0, EFD_CLOEXEC);
+  std::jthread const other([=] {
+    for (std::size_t trip = 0; trip < trips; ++trip) await(there), wake(back);
+  });
+  std::vector<double> times;
+  for (std::size_t trip = 0; trip < trips; ++trip) {
+    auto const began = steady::now();
+    wake(there);
+    await(back);
+    times.push_back(microseconds(steady::now() - began));
+  }
+  std::sort(times.begin(), times.end());
+  return times;
+}
 
 std::size_t argument(int count, char** values, int index, std::size_t otherwise) {
   return index < count ? static_cast<std::size_t>(std::strtoull(values[index], nullptr, 10)) : otherwise;
@@ -109,6 +141,9 @@ int main(int count, char** values) {
   for (std::size_t trip = 0; trip < trips; ++trip) send(peer, bytes);
   near_ear.wait_count(2 * trips);
   auto const seconds = microseconds(steady::now() - began) / 1e6;
-  std::printf("{\"bytes\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"round_trips_per_second\": %.0f}\n",
-              bytes, latencies[trips / 2], latencies[trips * 99 / 100], static_cast<double>(trips) / seconds);
+  auto const wake_ups = time_wake_ups(trips);
+  std::printf("{\"bytes\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"round_trips_per_second\": %.0f, "
+              "\"wake_up_round_trip_us\": %.1f}\n",
+              bytes, latencies[trips / 2], latencies[trips * 99 / 100], static_cast<double>(trips) / seconds,
+              wake_ups[trips / 2]);
 }

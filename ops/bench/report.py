@@ -136,7 +136,11 @@ def gateway_section(figures):
         f"keep-alive connection, beside the same prompt length in the bare engine; rounds of "
         f"{gateway['requests']} requests in turn ({len(http)} of each), medians over rounds. What is added at p99 is the cluster's p99 "
         "less the engine's p50: the engine's own tail counts against the cluster.",
-        table(("µs", "p50", "p99"), rows), commands(figures, ["serve tiny", "added"]),
+        table(("µs", "p50", "p99"), rows),
+        "On its way a request passes from thread to thread some fourteen times (ingress, actors, link, ZeroMQ, each on "
+        "both sides, twice, and the engine), and what the last one left is still being wiped, signed and stored "
+        f"meanwhile. To wake a thread and be woken by it took {figures['link']['wake_up_round_trip_us']:.0f} µs on this "
+        "machine at p50, in the same run.", commands(figures, ["serve tiny", "added"]),
         "## Requests/s",
         "One-token answers of the same model; the engine's own work is in them (an engine alone, one request after "
         f"another, makes {1e6 / base:,.0f} a second).",
