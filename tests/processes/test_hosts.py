@@ -13,8 +13,13 @@ from cluster import Cluster, wait_for
 ADDRESSES = {"mayfly-a": "10.91.7.1", "mayfly-b": "10.91.7.2"}
 
 
-def ip(*arguments):
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+def ip(*arguments, host=None):
+    subprocess.run([*(on(host) if host else ()), "ip", *arguments], check=True, capture_output=True)
+
+
+def on(host):
+    """What runs a command there. Not `ip netns exec`: it mounts /sys anew, which a chroot does not let it."""
+    return "nsenter", f"--net=/run/netns/{host}"
 
 
 @pytest.fixture
@@ -28,10 +33,10 @@ def two_hosts():
     try:
         ip("link", "add", "va", "netns", "mayfly-a", "type", "veth", "peer", "name", "vb", "netns", "mayfly-b")
         for host, device in (("mayfly-a", "va"), ("mayfly-b", "vb")):
-            ip("-n", host, "addr", "add", ADDRESSES[host] + "/24", "dev", device)
-            ip("-n", host, "link", "set", device, "up")
-            ip("-n", host, "link", "set", "lo", "up")
-        yield ("ip", "netns", "exec", "mayfly-a"), ("ip", "netns", "exec", "mayfly-b")
+            ip("addr", "add", ADDRESSES[host] + "/24", "dev", device, host=host)
+            ip("link", "set", device, "up", host=host)
+            ip("link", "set", "lo", "up", host=host)
+        yield on("mayfly-a"), on("mayfly-b")
     finally:
         for host in ADDRESSES:
             subprocess.run(["ip", "netns", "delete", host], check=False, capture_output=True)
