@@ -1,9 +1,11 @@
 """Bar charts as SVG, with nothing but text: groups of bars side by side, each bar with its value."""
 
+import math
 from html import escape
 
 WIDTH, HEIGHT = 720, 340
 LEFT, RIGHT, TOP, BOTTOM = 16, 16, 72, 44
+WIDE = 50  # beyond this ratio of the highest value to the lowest, heights are logarithmic
 COLOURS = ("#2f6f4f", "#c98a2b", "#7aa892", "#e3c58f")
 
 
@@ -27,7 +29,14 @@ def legend(names):
         x += 32 + 7.5 * len(name)
 
 
-def bars(groups, series, highest):
+def share_of_height(value, lowest, highest):
+    """Logarithmic heights begin at a tenth of the lowest value."""
+    if highest / lowest <= WIDE:
+        return value / highest
+    return math.log(value / lowest * 10) / math.log(highest / lowest * 10)
+
+
+def bars(groups, series, lowest, highest):
     """One rectangle and one number for each group and series; a value of None leaves its place empty."""
     group_width = (WIDTH - LEFT - RIGHT) / len(groups)
     bar_width = min(86, group_width * 0.8 / len(series))
@@ -39,7 +48,7 @@ def bars(groups, series, highest):
         for index, (_, values) in enumerate(series):
             if values[at] is None:
                 continue
-            height = (floor - TOP - 16) * values[at] / highest
+            height = (floor - TOP - 16) * share_of_height(values[at], lowest, highest)
             x = left + bar_width * index
             yield (f'<rect x="{x + 2:.1f}" y="{floor - height:.1f}" width="{bar_width - 4:.1f}" '
                    f'height="{height:.1f}" fill="{COLOURS[index]}"/>')
@@ -48,13 +57,15 @@ def bars(groups, series, highest):
 
 def bar_chart(title, unit, groups, series):
     """The SVG text. `series`: pairs of a name and one value a group, in `unit`."""
-    highest = max((value for _, values in series for value in values if value is not None), default=1) or 1
+    known = [value for _, values in series for value in values if value]
+    lowest, highest = min(known, default=1), max(known, default=1)
+    scale = ", logarithmic" if highest / lowest > WIDE else ""
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
              f'height="{HEIGHT}" font-family="system-ui, sans-serif" role="img" aria-label="{escape(title)}">',
              f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-             text(LEFT, 28, f"{title} ({unit})", size=17, anchor="start", weight="600"),
+             text(LEFT, 28, f"{title} ({unit}{scale})", size=17, anchor="start", weight="600"),
              *legend([name for name, _ in series]),
-             *bars(groups, series, highest),
+             *bars(groups, series, lowest, highest),
              f'<line x1="{LEFT}" y1="{HEIGHT - BOTTOM}" x2="{WIDTH - RIGHT}" y2="{HEIGHT - BOTTOM}" stroke="#888"/>',
              "</svg>", ""]
     return "\n".join(lines)
