@@ -51,7 +51,7 @@ def output_needles(output: str, ids: list, public: bytes):
     """What shows an answer: 12 bytes that the model's file does not hold anyway, and its ids."""
     for window in windows(output.encode(), 12):
         if window not in public:
-            yield f"output-{window.hex()}", window
+            yield "output", window
     yield from id_needles(ids)
 
 
