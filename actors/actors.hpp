@@ -54,6 +54,8 @@ struct generation {
   messages::retention_policy policy = messages::retention_policy::none;
   deadline ends_at{};
   std::vector<messages::infer> choices;
+  bool streams =
+      true; ///< else nothing reaches the client before the end: the request can be replayed until then
   std::uint32_t estimated_prompt_tokens = 0;
   std::shared_ptr<answer_sink> sink;
 };

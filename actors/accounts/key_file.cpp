@@ -85,6 +85,17 @@ result<ephemeral_bytes> open_secret(std::filesystem::path const& path) {
   return held;
 }
 
+std::optional<account> search(std::vector<key_entry> const& entries, messages::bytes32 const& hash,
+                              bool fits) {
+  std::optional<account> found;
+  // Every entry is compared: the time tells neither which matched nor whether one did.
+  for (auto const& entry : entries) {
+    bool const equal = equal_in_constant_time(entry.hash, hash);
+    if (equal && entry.revoked_unix_ms == 0 && fits) found = entry.owner;
+  }
+  return found;
+}
+
 } // namespace
 
 struct key_file::state {
@@ -166,15 +177,12 @@ result<std::unique_ptr<key_file>> key_file::open(std::filesystem::path path,
 
 std::optional<account> key_file::find(std::string_view key) const {
   state_->reload_when_due();
-  auto const entries = state_->current();
   auto const hash = state_->hash_of(key.substr(0, longest_key));
-  std::optional<account> found;
-  // Every entry is compared: the time tells neither which matched nor whether one did.
-  for (auto const& entry : *entries) {
-    bool const equal = equal_in_constant_time(entry.hash, hash);
-    if (equal && entry.revoked_unix_ms == 0 && key.size() <= longest_key) found = entry.owner;
-  }
-  return found;
+  bool const fits = key.size() <= longest_key;
+  auto const found = search(*state_->current(), hash, fits);
+  if (found || !fits) return found;
+  state_->reload(); // a key works as soon as it is made
+  return search(*state_->current(), hash, fits);
 }
 
 result<new_key> key_file::add(std::string_view title) {

@@ -40,7 +40,8 @@ public:
   open(std::filesystem::path path, std::chrono::milliseconds check_every = std::chrono::milliseconds(250));
   ~key_file() override;
 
-  /// A change to the file counts from the next look on. While it cannot be read, what was read last counts.
+  /// A new key counts at once, any other change from the next look on. While the file cannot be read, what
+  /// was read last counts.
   std::optional<account> find(std::string_view key) const override;
 
   /// Makes an account with a key. Errors: invalid_request (the name is in force already, or is no name), io.

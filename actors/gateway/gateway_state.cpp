@@ -106,7 +106,10 @@ void gateway_state::finish(node_id worker, messages::finished const& finished) {
 
 void gateway_state::forced(request_id request) {
   auto* found = entry_of(request);
-  if (found == nullptr) return;
+  if (found == nullptr) { // it ended here, and the closing was lost
+    outbox_.report(messages::lease_closing{request, 0, unix_milliseconds()});
+    return;
+  }
   found->run->on_lease_forced(options_.now());
   after(*found);
 }
@@ -230,6 +233,11 @@ bool gateway_state::register_holder(messages::holder_registered holder) {
   auto const peer = retention_of(*entry_of(holder.request));
   if (peer != nullptr) peer->send(holder);
   return peer != nullptr;
+}
+
+void gateway_state::forget_holder(messages::holder_registered holder) {
+  outbox_.report(
+      messages::holder_wiped{holder.request, holder.holder, holder.choice, 0, unix_milliseconds()});
 }
 
 bool gateway_state::ask_placement(messages::placement_request request) {

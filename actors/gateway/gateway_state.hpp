@@ -38,6 +38,7 @@ public:
   // run_port
   bool open_lease(messages::lease_opening opening) override;
   bool register_holder(messages::holder_registered holder) override;
+  void forget_holder(messages::holder_registered holder) override;
   bool ask_placement(messages::placement_request request) override;
   bool sees_worker(mayfly::name const& model, std::span<node_id const> tried) const override;
   void release_placement(messages::placement_release release) override;

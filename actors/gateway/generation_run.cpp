@@ -176,6 +176,7 @@ bool generation_run::ask(std::uint32_t index, node_id worker, deadline now) {
   copy.credit = limits_.credit;
   copy.time_left = time_left(request_.ends_at, now);
   if (!port_->ask_worker(worker, std::move(copy))) {
+    port_->forget_holder({request_.request, worker, index});
     excluded_.push_back(worker);
     return false;
   }
@@ -209,11 +210,7 @@ void generation_run::on_admission(node_id worker, messages::admission const& adm
   choice->phase = choice_phase::admitted;
   figures_.prompt_tokens = std::max(figures_.prompt_tokens, admission.prompt_tokens);
   start_answer();
-  while (started_ && !held_.empty() && phase_ == phase::answering) {
-    auto next = std::move(held_.front());
-    held_.pop_front();
-    emit(std::move(next.event), now);
-  }
+  if (started_ && request_.streams) emit_held(now);
   complete_if_done(now);
 }
 
@@ -249,6 +246,7 @@ void generation_run::on_chunk(node_id worker, std::shared_ptr<messages::output_c
   ++choice->next_sequence;
   choice->tokens += chunk->tokens;
   hand_over(chunk->choice, chunk, now);
+  if (!request_.streams) on_chunks_taken(chunk->choice, 1); // bounded by max_tokens and the context
 }
 
 void generation_run::on_finished(node_id worker, messages::finished const& finished, deadline now) {
@@ -277,8 +275,16 @@ void generation_run::on_finished(node_id worker, messages::finished const& finis
 }
 
 void generation_run::hand_over(std::uint32_t choice, answer_event event, deadline now) {
-  if (started_) return emit(std::move(event), now);
+  if (started_ && request_.streams) return emit(std::move(event), now);
   held_.push_back({choice, std::move(event)});
+}
+
+void generation_run::emit_held(deadline now) {
+  while (!held_.empty() && phase_ == phase::answering) {
+    auto next = std::move(held_.front());
+    held_.pop_front();
+    emit(std::move(next.event), now);
+  }
 }
 
 void generation_run::emit(answer_event event, deadline now) {
@@ -291,10 +297,11 @@ void generation_run::emit(answer_event event, deadline now) {
 }
 
 void generation_run::complete_if_done(deadline now) {
-  if (phase_ != phase::answering || !held_.empty()) return;
+  if (phase_ != phase::answering || (request_.streams && !held_.empty())) return;
   bool const all = std::all_of(choices_.begin(), choices_.end(),
                                [](auto const& choice) { return choice.phase == choice_phase::done; });
   if (!all) return;
+  emit_held(now);
   request_.sink->deliver(answer_complete{});
   end(errc::ok, now);
 }

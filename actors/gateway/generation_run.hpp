@@ -31,6 +31,8 @@ public:
   virtual ~run_port() = default;
   virtual bool open_lease(messages::lease_opening opening) = 0;
   virtual bool register_holder(messages::holder_registered holder) = 0;
+  /// What was registered was not sent after all: that worker holds nothing.
+  virtual void forget_holder(messages::holder_registered holder) = 0;
   virtual bool ask_placement(messages::placement_request request) = 0;
   /// True if a worker of the model reports here that is neither draining nor among `tried`.
   virtual bool sees_worker(name const& model, std::span<node_id const> tried) const = 0;
@@ -111,6 +113,7 @@ private:
   void start_answer();
   void hand_over(std::uint32_t choice, answer_event event, deadline now);
   void emit(answer_event event, deadline now);
+  void emit_held(deadline now);
   void complete_if_done(deadline now);
   void stall(deadline now);
   void fail(error failure, deadline now);
@@ -133,7 +136,7 @@ private:
   std::uint32_t placement_tries_ = 0;
   std::uint32_t attempts_ = 0;
   std::vector<node_id> excluded_;
-  std::deque<held_event> held_; ///< until every choice is admitted; bounded by credit
+  std::deque<held_event> held_; ///< until every choice is admitted, or, unless it streams, all is done
   error last_refusal_{errc::ok, "", 0};
   deadline waits_until_{}; ///< for lease or placement
   deadline stalled_until_{};

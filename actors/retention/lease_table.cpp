@@ -72,9 +72,11 @@ lease_table::receipts lease_table::wiped(messages::holder_wiped const& report, s
   if (at == leases_.end()) return out;
   auto& holders = at->second.holders;
   auto const same = [&](auto const& holder) {
-    return holder.holder == report.holder && holder.choice == report.choice;
+    bool const meant = report.choice == messages::every_choice || holder.choice == report.choice;
+    return holder.holder == report.holder && meant;
   };
-  if (std::none_of(holders.begin(), holders.end(), same)) { // its registration was lost with an earlier run
+  if (report.choice != messages::every_choice &&
+      std::none_of(holders.begin(), holders.end(), same)) { // its registration was lost with an earlier run
     holder_record fresh;
     fresh.holder = report.holder;
     fresh.choice = report.choice;

@@ -92,6 +92,7 @@ void engine_thread::run(engine_command& command) {
     runner_.credit(*credit);
   } else if (auto const* cancel = std::get_if<cancel_command>(&command)) {
     runner_.cancel(cancel->request, cancel->report, now);
+    if (cancel->asked && cancel->asked->fetch_sub(1) == 1) runner_.report_nothing(cancel->request);
   } else if (auto const* lost = std::get_if<gateway_lost_command>(&command)) {
     runner_.gateway_lost(lost->gateway, now);
   } else {

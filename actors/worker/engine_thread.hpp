@@ -16,6 +16,9 @@ struct infer_command {
 struct cancel_command {
   request_id request;
   wipe_report report;
+  /// Engines that have not taken this command yet, where retention asked: the last one says that this worker
+  /// holds nothing of the request, for its `infer` may never have arrived.
+  std::shared_ptr<std::atomic<std::size_t>> asked;
 };
 struct gateway_lost_command {
   node_id gateway;

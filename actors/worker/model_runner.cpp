@@ -233,6 +233,10 @@ void model_runner::cancel(request_id request, wipe_report report, deadline now) 
     end_choice(handle, finish_reason::cancelled, errc::cancelled, report, now);
 }
 
+void model_runner::report_nothing(request_id request) {
+  outbox_->report(messages::holder_wiped{request, self_, messages::every_choice, 0, unix_milliseconds()});
+}
+
 void model_runner::gateway_lost(node_id gateway, deadline now) {
   std::vector<gpu::sequence_handle> handles;
   for (auto const& [handle, choice] : choices_)

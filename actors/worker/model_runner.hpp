@@ -40,6 +40,8 @@ public:
   void credit(messages::credit const& credit);
   /// Ends and wipes every choice of the request. Unknown ones are passed over.
   void cancel(request_id request, wipe_report report, deadline now);
+  /// Tells retention that this worker holds nothing of a request.
+  void report_nothing(request_id request);
   /// Ends and wipes what a gateway that is gone asked for; reports that, and what it may not have heard of.
   void gateway_lost(node_id gateway, deadline now);
   /// Ends what is past its deadline.

@@ -18,10 +18,8 @@ gpu_worker_actor::behavior_type behaviour(gpu_worker_actor::stateful_pointer<wor
   return {
       [&state](received<m::infer> const& got) { state.infer(got); },
       [&state](received<m::credit> const& got) { state.credit(*got.message); },
-      [&state](received<m::cancel> const& got) { state.cancel(got.message->request, wipe_report::gateway); },
-      [&state](received<m::lease_forced> const& got) {
-        state.cancel(got.message->request, wipe_report::both);
-      },
+      [&state](received<m::cancel> const& got) { state.cancel(got.message->request); },
+      [&state](received<m::lease_forced> const& got) { state.forced(got.message->request); },
       [&state](received<m::drain_order> const& got) { state.drain(got.message->draining); },
       [&state](cluster::peer_joined const& joined) { state.joined(joined); },
       [&state](cluster::peer_left const& left) { state.left(left.node); },

@@ -16,7 +16,11 @@ public:
 
   void infer(received<messages::infer> const& got);
   void credit(messages::credit const& credit) { post_all(credit); }
-  void cancel(request_id request, wipe_report report) { post_all(cancel_command{request, report}); }
+  void cancel(request_id request) { post_all(cancel_command{request, wipe_report::gateway, nullptr}); }
+  void forced(request_id request) {
+    auto asked = std::make_shared<std::atomic<std::size_t>>(engines_.size());
+    post_all(cancel_command{request, wipe_report::both, std::move(asked)});
+  }
   void drain(bool draining) { draining_ = draining; }
   void joined(cluster::peer_joined const& joined);
   void left(node_id node);

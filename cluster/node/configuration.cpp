@@ -152,6 +152,9 @@ private:
   std::vector<std::string> taken_;
 };
 
+// A prompt travels in one message of at most 64 MiB, and JSON's escapes only shrink on the way.
+constexpr std::int64_t most_body_bytes = std::int64_t{32} << 20;
+
 void read_http(section http, http_configuration& into) {
   http.text("address", into.address);
   http.number("port", into.port, 0, 65535);
@@ -159,7 +162,7 @@ void read_http(section http, http_configuration& into) {
   http.flag("tls", into.tls);
   http.path("certificate", into.certificate);
   http.path("private_key", into.private_key);
-  http.number("max_body_bytes", into.max_body_bytes, 1024, std::int64_t{1} << 30);
+  http.number("max_body_bytes", into.max_body_bytes, 1024, most_body_bytes);
   http.number("max_in_flight", into.max_in_flight, 1, 1'000'000);
   std::int64_t seconds = into.request_time.count();
   http.number("request_seconds", seconds, 1, 86'400);

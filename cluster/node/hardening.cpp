@@ -36,11 +36,16 @@ constexpr std::array refused_calls{
     SCMP_SYS(mknod),
     SCMP_SYS(mknodat),
     SCMP_SYS(openat2),
+    SCMP_SYS(io_uring_setup), // it would open and connect past this filter
 };
 
 bool refuse(scmp_filter_ctx filter) {
   for (int call : refused_calls)
     if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0) != 0) return false;
+  for (auto const& [call, argument] : {std::pair{SCMP_SYS(openat), 2U}, {SCMP_SYS(open), 1U}})
+    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 1,
+                         SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT)) != 0)
+      return false;
   // O_WRONLY is 1 and O_RDWR is 2: either bit of the access mode means writing.
   for (unsigned mode : {unsigned{O_WRONLY}, unsigned{O_RDWR}}) {
     if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,

@@ -60,6 +60,12 @@ result<crypto::link_key> key_directory::supervisor_keys() const {
   return std::move(*keys);
 }
 
+result<crypto::link_key> key_directory::seed_keys() const {
+  auto bytes = secret("seed.key");
+  if (!bytes) return bytes.failure();
+  return crypto::link_key::from_secret(bytes->reveal());
+}
+
 std::vector<trusted_key> key_directory::trusted() const {
   std::vector<trusted_key> keys;
   std::error_code problem;

@@ -22,6 +22,10 @@ public:
   /// The host's own pair (supervisor.key, supervisor.pub), made at first use. Errors: io, not_permitted.
   result<crypto::link_key> supervisor_keys() const;
 
+  /// The pair of the process that keeps the member table: other hosts dial it by this key, which must outlive
+  /// the process. Made at first use (seed.key). Errors: io, not_permitted.
+  result<crypto::link_key> seed_keys() const;
+
   /// 32 secret bytes of the given file ("receipt.key", "pseudonym.key"), made at first use.
   result<ephemeral_bytes> secret(std::string_view file) const;
 

@@ -8,6 +8,7 @@
 #include "cluster/node/status_json.hpp"
 #include "cluster/node/tick_source.hpp"
 #include "cluster/node_links.hpp"
+#include "protocol/base/locked_memory.hpp"
 #include "protocol/msgpack/codec.hpp"
 
 #include <atomic>
@@ -123,8 +124,7 @@ private:
 
   void follow_supervisor() {
     if (!control_) return;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == 1) raise(SIGKILL); // it died before the signal was asked for
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // had it died before, the control channel's end would tell
   }
 
   result<void> open_links() {
@@ -145,6 +145,10 @@ private:
 
   void announce_ready() {
     event_log("node_ready").with("node", configuration_.node.text());
+    if (auto const bytes = locked_memory_usage().unlocked_bytes; bytes != 0)
+      event_log("memory_not_locked")
+          .with("bytes", bytes)
+          .with("why", "RLIMIT_MEMLOCK is too low: content may be swapped");
     if (!control_) return;
     child_ready ready{links_->self().endpoint, http_->api_port(), http_->admin_port()};
     ephemeral_bytes body;

@@ -128,6 +128,7 @@ void supervisor::take_remote_view() {
 
 void supervisor::start(slot& child) {
   auto keys = crypto::link_key::generate();
+  if (child.plan.seed) keys = {seed_keys_.public_key, seed_keys_.secret.clone()};
   child.member = {node_id::make(), child.plan.roles, {}, keys.public_key, id_, configuration_.region};
   child.ready = child.serves = false;
   child.started = child.last_beat = boot_clock::now();

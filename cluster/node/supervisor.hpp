@@ -93,6 +93,7 @@ private:
   key_directory keys_;
   node_id id_;
   crypto::link_key own_keys_;
+  crypto::link_key seed_keys_; ///< of the child that other hosts dial
   ephemeral_bytes receipt_seed_;
   ephemeral_bytes pseudonym_key_;
   ephemeral_text api_key_;

@@ -18,6 +18,7 @@
 namespace mayfly::node {
 namespace {
 
+constexpr char const* cluster_key_prefix = "local-";
 constexpr char const* self_signed_chain = "certificate.pem";
 
 error failed(literal what) { return error{errc::io, what, errno}; }
@@ -57,6 +58,9 @@ result<void> supervisor::prepare_keys() {
   auto own = keys_.supervisor_keys();
   if (!own) return own.failure();
   own_keys_ = std::move(*own);
+  auto seed = keys_.seed_keys();
+  if (!seed) return seed.failure();
+  seed_keys_ = std::move(*seed);
   auto receipt = keys_.secret("receipt.key");
   if (!receipt) return receipt.failure();
   receipt_seed_ = std::move(*receipt);
@@ -78,6 +82,12 @@ result<void> supervisor::prepare_state_directory() {
   if (auto made = prepare_certificate(state); !made) return made;
   auto keys = actors::accounts::key_file::open(state / "api_keys.jsonl");
   if (!keys) return keys.failure();
+  // A supervisor that was killed left its own behind: each ends with its cluster.
+  auto const known = (*keys)->list();
+  if (!known) return known.failure();
+  for (auto const& key : *known)
+    if (key.revoked_unix_ms == 0 && key.owner.title.view().starts_with(cluster_key_prefix))
+      if (auto revoked = (*keys)->revoke(key.owner.title.view()); !revoked) return revoked;
   auto made = (*keys)->add(cluster_key_name().view());
   if (!made) return made.failure();
   api_key_ = std::move(made->key);
@@ -101,7 +111,7 @@ result<void> supervisor::prepare_certificate(std::filesystem::path const& state)
   return {};
 }
 
-name supervisor::cluster_key_name() const { return *name::parse("local-" + id_.text()); }
+name supervisor::cluster_key_name() const { return *name::parse(cluster_key_prefix + id_.text()); }
 
 result<void> supervisor::start_announcer() {
   std::vector<cluster::seed_address> seeds;

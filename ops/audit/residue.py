@@ -150,8 +150,9 @@ def main():
     failures = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for title, extra in (("together", ()), ("split", ("--split",))):
-            canaries, findings = audit(title, extra, rounds, source, folder, BUILD / "mayfly")
+        for title, extra in (("together", ()), ("split", ("--split",)), ("tls", ("--tls",))):
+            shape_rounds = max(1, rounds // 4) if title == "tls" else rounds
+            canaries, findings = audit(title, extra, shape_rounds, source, folder, BUILD / "mayfly")
             if findings:
                 failures.append(f"{title}: {len(findings)} traces of {canaries} canaries")
                 show(findings)

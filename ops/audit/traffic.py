@@ -15,10 +15,12 @@ class Traffic:
         self.cluster = cluster
         self.outputs = []
         self.headers = {"Authorization": f"Bearer {cluster.api_key}"}
-        self.client = httpx.Client(base_url=cluster.url, headers=self.headers, timeout=60)
+        trusted = cluster.info().get("certificate")
+        self.client = httpx.Client(base_url=cluster.url, headers=self.headers, timeout=60,
+                                   verify=ssl.create_default_context(cafile=trusted) if trusted else True)
 
     def paths(self):
-        return [self.normal, self.streamed, self.long, self.completion, self.cancelled, self.unknown_model,
+        return [self.normal, self.streamed, self.long, self.completion, self.tokens, self.cancelled, self.unknown_model,
                 self.unknown_field, self.malformed, self.half_sent, self.deadline, self.in_headers, self.in_places,
                 self.unknown_key, self.too_large]
 
@@ -58,6 +60,14 @@ class Traffic:
         answer = self.client.post("/v1/completions", json={"model": self.cluster.model, "prompt": f"Say {canary} ",
                                                            "max_tokens": 16, "echo": True})
         answer.raise_for_status()
+
+    def tokens(self, canary):
+        """Ids as the prompt, streamed; what they say is the canary's business only by its form as ids."""
+        body = {"model": self.cluster.model, "prompt": [ord(letter) for letter in canary], "max_tokens": 8, "stream": True}
+        with self.client.stream("POST", "/v1/completions", json=body) as answer:
+            assert answer.status_code == 200
+            for _ in answer.iter_lines():
+                pass
 
     def cancelled(self, canary):
         body = self.body(canary, stream=True, ignore_eos=True, max_tokens=300)

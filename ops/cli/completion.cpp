@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <map>
+#include <sstream>
 #include <vector>
 
 namespace mayfly::cli {
@@ -42,7 +43,11 @@ std::string bash_script(word_map const& words) {
 std::string fish_script(word_map const& words) {
   std::string script;
   for (auto const& [path, next] : words) {
-    std::string const when = path.empty() ? "__fish_use_subcommand" : "__fish_seen_subcommand_from " + path;
+    // Each word of the path must stand there: `__fish_seen_subcommand_from a b` is content with one of them.
+    std::string when = path.empty() ? "__fish_use_subcommand" : "";
+    std::istringstream parts(path);
+    for (std::string part; parts >> part;)
+      when += (when.empty() ? "" : "; and ") + ("__fish_seen_subcommand_from " + part);
     for (auto const& word : next)
       script += "complete -c mayfly -n '" + when + "' " +
                 (word.starts_with("--") ? "-l " + word.substr(2) : "-f -a " + word) + "\n";

@@ -39,6 +39,9 @@ struct holder_registered {
                                             field{3, "choice", &holder_registered::choice});
 };
 
+/// In a holder_wiped: whatever choices that holder was registered for, it holds none of them.
+inline constexpr std::uint32_t every_choice = UINT32_MAX;
+
 /// A holder's wipe. The gateway passes on what workers say in `finished` and `admission` (refused: 0 bytes);
 /// a worker whose gateway is gone reports to any retention peer itself.
 struct holder_wiped {

@@ -34,12 +34,17 @@ def free_port():
 
 
 class Cluster:
-    """`mayfly up` in a temporary directory. Use as a context manager; `stop()` drains it."""
+    """`mayfly up` in a temporary directory. Use as a context manager; `stop()` drains it.
 
-    def __init__(self, *options, models=(TINY_MODEL,), binary=BINARY, command_prefix=(), ready_within=60, parent=None):
-        self.directory = Path(tempfile.mkdtemp(prefix="mayfly-test-", dir=parent))
+    A `directory` given is kept."""
+
+    def __init__(self, *options, models=(TINY_MODEL,), binary=BINARY, command_prefix=(), ready_within=60, parent=None,
+                 directory=None):
+        self.directory = Path(directory or tempfile.mkdtemp(prefix="mayfly-test-", dir=parent))
+        self.is_kept = directory is not None
         self.directory.chmod(0o755)
         self.log = self.directory / "supervisor.log"
+        (self.directory / "cluster.json").unlink(missing_ok=True)
         self.binary = Path(binary)
         command = [*command_prefix, str(binary), "up", "--directory", str(self.directory)]
         for model in models:
@@ -105,7 +110,8 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if not self.is_kept:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
         return self

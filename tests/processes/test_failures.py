@@ -195,7 +195,34 @@ def test_sigterm_drains_what_runs(own_cluster):
     assert not (own_cluster.directory / "cluster.json").exists()
 
 
-def test_a_cluster_that_ended_takes_its_key_and_its_processes_with_it(own_cluster):
+def test_a_worker_lost_amid_an_answer_that_is_not_streamed_costs_a_replay_only(own_cluster):
+    def answer(seed):
+        return httpx.post(own_cluster.url + "/v1/chat/completions", timeout=60, headers=headers(own_cluster),
+                          json=body(own_cluster, max_tokens=400, ignore_eos=True, n=4, seed=seed))
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = [pool.submit(answer, seed) for seed in range(6)]
+        wait_for(lambda: any(lease["leases_open"] for lease in leases(own_cluster)), 10, "requests run")
+        time.sleep(0.1)
+        os.kill(own_cluster.pids("worker")[0], signal.SIGKILL)
+        for each in answers:
+            assert each.result().status_code == 200, each.result().text
+    wait_for(lambda: no_lease_open(own_cluster), 10, "every lease is closed")
+
+
+def test_the_key_of_a_cluster_that_was_killed_ends_with_the_next_start(tmp_path):
+    with Cluster("--workers", "1", directory=tmp_path) as first:
+        old = json.loads((tmp_path / "cluster.json").read_text())["api_key"]
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.process.wait(10)
+    with Cluster("--workers", "1", directory=tmp_path):
+        now = json.loads((tmp_path / "cluster.json").read_text())
+        for key, status in ((old, 401), (now["api_key"], 200)):
+            answer = httpx.get(now["url"] + "/v1/models", headers={"Authorization": f"Bearer {key}"})
+            assert answer.status_code == status
+
+
+def test_a_cluster_that_ended_takes_its_processes_with_it(own_cluster):
     pids = own_cluster.pids()
     os.kill(own_cluster.process.pid, signal.SIGKILL)
     own_cluster.process.wait(10)

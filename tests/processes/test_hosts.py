@@ -76,6 +76,10 @@ def test_another_hosts_workers_serve_the_cluster(two_hosts):
             first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
             wait_for(lambda: linked_workers(first), 10, "the other host's worker is linked")
             assert ask(first, here)[0] == 200
+            for pid in first.pids("front"):
+                os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: first.info().get("ready") and linked_workers(first), 20, "the front is back, and they meet")
+            assert ask(first, here)[0] == 200
             first.mayfly("keys", "revoke", "host-b")
             wait_for(lambda: not linked_workers(first), 10, "a revoked host's workers are gone")
             assert ask(first, here)[0] == 503

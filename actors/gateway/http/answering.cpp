@@ -113,6 +113,7 @@ void answer_run::submit_request(api::parsed_request request) {
   made->account_name = of_.record.account_name;
   made->ends_at = boot_clock::now() + options.generation_deadline;
   made->estimated_prompt_tokens = request.estimated_prompt_tokens;
+  made->streams = shape_.stream;
   made->choices = std::move(request.choices);
   for (auto& choice : made->choices) {
     choice.request = of_.id;
@@ -220,9 +221,7 @@ void answer_run::on_chunk(std::shared_ptr<messages::output_chunk const> chunk) {
   held_bytes_ += chunk->text.size();
   if (!shape_.stream) {
     // Bounded by max_tokens and the context: the whole answer must be here before its first byte goes.
-    auto const number = chunk->choice;
     choice.chunks.push_back(std::move(chunk));
-    caf::anon_send(shared_.dependencies.gateway, chunks_taken{of_.id, number, 1});
     return;
   }
   begin_stream();

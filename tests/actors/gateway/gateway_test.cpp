@@ -171,6 +171,15 @@ TEST_CASE("an answer that is over closes its lease with the session's bytes") {
   CHECK(closing->gateway_bytes == 3000);
 }
 
+TEST_CASE("a forced lease that the gateway does not know holds nothing here") {
+  gateway_bench bench;
+  bench.say(bench.retention, messages::lease_forced{gateway_bench::id(9)});
+  auto const closing = bench.retention->wait<messages::lease_closing>();
+  REQUIRE(closing);
+  CHECK(closing->request == gateway_bench::id(9));
+  CHECK(closing->gateway_bytes == 0);
+}
+
 TEST_CASE("without retention a closing waits for its return") {
   gateway_bench bench;
   bench.submit(1);

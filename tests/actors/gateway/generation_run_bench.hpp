@@ -25,6 +25,7 @@ struct port_record final : run_port {
     if (retention_there) order.push_back('h'), holders.push_back(holder);
     return retention_there;
   }
+  void forget_holder(messages::holder_registered holder) override { forgotten.push_back(holder.holder); }
   bool ask_placement(messages::placement_request request) override {
     if (scheduler_there) placements.push_back(std::move(request));
     return scheduler_there;
@@ -48,7 +49,7 @@ struct port_record final : run_port {
   std::vector<messages::lease_opening> openings;
   std::vector<messages::holder_registered> holders;
   std::vector<messages::placement_request> placements;
-  std::vector<node_id> releases, cancels;
+  std::vector<node_id> releases, cancels, forgotten;
   std::vector<std::pair<node_id, messages::infer>> infers;
   std::vector<std::pair<node_id, messages::credit>> grants;
   std::string order;
@@ -56,9 +57,10 @@ struct port_record final : run_port {
 
 /// A run with its surroundings, time in its hands.
 struct run_bench {
-  explicit run_bench(std::uint32_t choices = 1, bool started = true) {
+  explicit run_bench(std::uint32_t choices = 1, bool started = true, bool streams = true) {
     auto asked = generation_of(id, completion("tiny", "hello", 8), sink, choices);
     asked.ends_at = now + 60s;
+    asked.streams = streams;
     run.emplace(std::move(asked), run_limits{}, port, node_id{100}, now);
     if (started) run->start(now);
   }

@@ -133,6 +133,44 @@ TEST_CASE("a worker that is not linked here is passed over") {
   REQUIRE(bench.port.placements.size() == 2);
   CHECK(bench.port.placements[1].excluded == std::vector{worker_a});
   CHECK(bench.port.releases == std::vector{worker_a});
+  CHECK(bench.port.forgotten == std::vector{worker_a}); // it was registered, and holds nothing
+}
+
+TEST_CASE("an answer that is not streamed is replayed until all of it is there") {
+  run_bench bench(2, true, false);
+  bench.lease();
+  bench.place(worker_a);
+  bench.admit(worker_a, 0);
+  bench.admit(worker_a, 1);
+  bench.chunk(worker_a, 0, 0);
+  bench.finish(worker_a, messages::finish_reason::stop, 0);
+  bench.chunk(worker_a, 0, 1);
+  CHECK(bench.sink->chunks() == 0);
+  CHECK(bench.run->request().choices.size() == 2);
+  bench.run->on_worker_lost(worker_a, bench.now);
+  bench.place(worker_b);
+  REQUIRE(bench.port.infers.size() == 3); // the choice that was not done
+  CHECK(bench.port.infers[2].second.choice == 1);
+  bench.admit(worker_b, 1);
+  bench.chunk(worker_b, 0, 1);
+  bench.chunk(worker_b, 1, 1);
+  bench.finish(worker_b, messages::finish_reason::stop, 1);
+  CHECK(bench.sink->complete());
+  CHECK(bench.sink->text(0) == "x");
+  CHECK(bench.sink->text(1) == "xx");
+  CHECK(bench.sink->started() == 1);
+  CHECK(bench.run->request().choices.empty());
+}
+
+TEST_CASE("credit for what is not streamed goes back by itself") {
+  run_bench bench(1, true, false);
+  bench.lease();
+  bench.place(worker_a);
+  bench.admit(worker_a);
+  for (std::uint32_t chunk = 0; chunk < 32; ++chunk) bench.chunk(worker_a, chunk);
+  std::uint32_t granted = 0;
+  for (auto const& [worker, credit] : bench.port.grants) granted += credit.chunks;
+  CHECK(granted == 32);
 }
 
 TEST_CASE("a worker lost before any text is handed over costs a replay") {

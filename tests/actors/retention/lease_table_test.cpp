@@ -97,6 +97,18 @@ TEST_CASE("two choices at one worker are two shares") {
   CHECK(bench.wipe(worker_a, 0).size() == 1);
 }
 
+TEST_CASE("a holder may say at once that it holds none of its choices") {
+  lease_bench bench;
+  bench.open();
+  bench.hold(worker_a, 0);
+  bench.hold(worker_a, 1);
+  CHECK(bench.close().empty());
+  auto const receipts = bench.wipe(worker_a, messages::every_choice, 0);
+  REQUIRE(receipts.size() == 1);
+  CHECK(receipts[0].confirmed);
+  CHECK(receipts[0].holders.size() == 3);
+}
+
 TEST_CASE("a node that is gateway and worker has two shares") {
   lease_bench bench;
   bench.open();

@@ -128,6 +128,25 @@ TEST_CASE("a cancel reaches the engine between two steps") {
   CHECK(bench.traces->cancelled == 1);
 }
 
+TEST_CASE("a forced lease is answered once, after every engine gave up what it held, or held nothing") {
+  worker_bench bench;
+  auto const retention = make_peer(200, only(role::retention));
+  caf::anon_send(bench.worker, joined(retention));
+  auto const nothing = [&] {
+    std::size_t count = 0;
+    for (auto const& each : retention->all<messages::holder_wiped>()) {
+      count += each->choice == messages::every_choice && each->bytes == 0 ? 1U : 0U;
+    }
+    return count;
+  };
+  caf::anon_send(bench.worker,
+                 received<messages::lease_forced>{retention, std::make_shared<messages::lease_forced const>(
+                                                                 messages::lease_forced{{{100}, 77}})});
+  REQUIRE(retention->wait<messages::holder_wiped>());
+  CHECK(retention->all<messages::holder_wiped>().size() == 1);
+  CHECK(nothing() == 1);
+}
+
 TEST_CASE("a request ends by the worker's own clock though nobody tells it") {
   worker_bench bench;
   bench.traces->hold = true;
