@@ -32,6 +32,7 @@ ephemeral_text body_of(cluster_file const& file) {
   write_array(out, file.urls, [&](std::string const& url) { out.string(url); });
   out.raw(", \"admin_url\": ").string(file.admin_url);
   if (!file.certificate.empty()) out.raw(", \"certificate\": ").string(file.certificate);
+  out.raw(", \"receipt_key\": ").string(file.receipt_key);
   out.raw(", \"join\": ").string(file.join).raw(", \"processes\": ");
   write_array(out, file.processes, [&](cluster_file::process const& process) {
     out.raw("{\"pid\": ").number(process.pid).raw(", \"role\": ").string(process.role).raw("}");

@@ -21,8 +21,9 @@ struct cluster_file {
   std::string admin_url;
   std::string certificate; ///< path of the PEM file to trust, where TLS is self-signed
   ephemeral_text api_key;
-  std::string model; ///< default model's id
-  std::string join;  ///< what another host's `mayfly up --join` takes
+  std::string model;       ///< default model's id
+  std::string join;        ///< what another host's `mayfly up --join` takes
+  std::string receipt_key; ///< public key that this cluster's receipts are signed with
   bool ready = false;
   std::vector<process> processes;
 };

@@ -18,7 +18,7 @@ enum class control_type : std::uint8_t {
   view = 3,          ///< supervisor: members, and whom to trust; body cluster_view
   status_query = 5,  ///< supervisor: body is a number that the answer repeats
   status_answer = 6, ///< child: number, then JSON
-  failed = 7,        ///< child: could not start; body child_failure
+  failed = 7,        ///< child: could not start; body: why, in words
   loading = 8,       ///< child: beats while models load; empty
 };
 

@@ -94,6 +94,7 @@ private:
   node_id id_;
   crypto::link_key own_keys_;
   crypto::link_key seed_keys_; ///< of the child that other hosts dial
+  std::string receipt_key_;    ///< public, hexadecimal
   ephemeral_bytes receipt_seed_;
   ephemeral_bytes pseudonym_key_;
   ephemeral_text api_key_;

@@ -77,6 +77,7 @@ void supervisor::write_file() {
   if (!configuration_.models.empty()) file.model = configuration_.models.front().id.text();
   if (configuration_.http.tls && configuration_.http.certificate.empty())
     file.certificate = std::filesystem::absolute(configuration_.directory / "state" / "certificate.pem");
+  file.receipt_key = receipt_key_;
   file.processes.push_back({getpid(), "supervisor"});
   for (auto const& child : children_) {
     if (child.process) file.processes.push_back({child.process->pid(), child.plan.label});

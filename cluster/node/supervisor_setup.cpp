@@ -6,6 +6,7 @@
 #include "cluster/node/event_log.hpp"
 #include "cluster/node/hardening.hpp"
 #include "cluster/node/supervisor.hpp"
+#include "protocol/crypto/encoding.hpp"
 #include "protocol/crypto/secret_file.hpp"
 
 #include <cerrno>
@@ -63,6 +64,9 @@ result<void> supervisor::prepare_keys() {
   seed_keys_ = std::move(*seed);
   auto receipt = keys_.secret("receipt.key");
   if (!receipt) return receipt.failure();
+  auto const signer = crypto::signing_key::from_seed(receipt->reveal());
+  if (!signer) return signer.failure();
+  receipt_key_ = crypto::to_hexadecimal(signer->public_key());
   receipt_seed_ = std::move(*receipt);
   auto pseudonym = keys_.secret("pseudonym.key");
   if (!pseudonym) return pseudonym.failure();

@@ -121,6 +121,19 @@ bool is_kernels(std::string_view mapping) {
   return mapping == "[vvar]" || mapping == "[vsyscall]" || mapping == "[vvar_vclock]" || mapping == "[vdso]";
 }
 
+/// True if any page of the mapping is in memory or in swap.
+bool holds_pages(std::string const& pid, std::string const& addresses) {
+  std::ifstream maps("/proc/" + pid + "/smaps");
+  std::string line;
+  while (std::getline(maps, line) && !line.starts_with(addresses + " ")) {
+  }
+  while (std::getline(maps, line) && line.find(" kB") != std::string::npos) {
+    bool const counts = line.starts_with("Rss:") || line.starts_with("Swap:");
+    if (counts && line.find(" 0 kB") == std::string::npos) return true;
+  }
+  return false;
+}
+
 void scan_process(std::string const& pid, needle_index const& index, totals& sum) {
   std::ifstream maps("/proc/" + pid + "/maps");
   int const memory = open(("/proc/" + pid + "/mem").c_str(), O_RDONLY | O_CLOEXEC);
@@ -131,7 +144,9 @@ void scan_process(std::string const& pid, needle_index const& index, totals& sum
     std::istringstream fields(line);
     std::string addresses, rights, offset, device, inode, mapping;
     fields >> addresses >> rights >> offset >> device >> inode >> mapping;
-    if (rights.front() != 'r') continue; // guard pages: never readable, never written
+    // Guard pages and reserved addresses. What was never touched has no page to read; the rest is read like
+    // any other.
+    if (rights.front() != 'r' && !holds_pages(pid, addresses)) continue;
     auto const dash = addresses.find('-');
     auto const begin = std::stoull(addresses.substr(0, dash), nullptr, 16);
     auto const end = std::stoull(addresses.substr(dash + 1), nullptr, 16);

@@ -93,7 +93,12 @@ int receipt_verify(std::filesystem::path const& file, std::string const& signer)
     print(receipt.body);
   }
   if (int const status = verify_order(all); status != 0) return status;
-  std::cout << (all.size() == 1 ? "The signature holds.\n" : "Every signature holds.\n");
+  std::cout << (all.size() == 1 ? "The signature holds" : "Every signature holds");
+  if (signer.empty())
+    std::cout
+        << ", but anybody can sign: give --signer the key that you expect (cluster.json's receipt_key).\n";
+  else
+    std::cout << ", and it is the expected key's.\n";
   return 0;
 }
 

@@ -74,7 +74,8 @@ int complete(up_options& options) {
   }
   if (!options.join.empty()) {
     auto seed = parse_seed(options.join);
-    if (!seed) return wrong("--join takes HOST:PORT@KEY as the other host's `mayfly keys show` prints it");
+    if (!seed)
+      return wrong("--join takes HOST:PORT@KEY as the other host's cluster.json has it under \"join\"");
     options.cluster.join.push_back(*seed);
   }
   return add_models(options);
