@@ -178,7 +178,7 @@ def test_a_receipt_is_fetched_and_verified_through_a_pipe(cluster):
     request = shown.strip().split()[-1]
     receipt = cluster.mayfly("receipt", "get", request)
     checked = mayfly("receipt", "verify", "-", text=receipt)
-    assert checked.returncode == 0 and "The signature holds." in checked.stdout and request in checked.stdout
+    assert checked.returncode == 0 and "The signature holds" in checked.stdout and request in checked.stdout
     forged = mayfly("receipt", "verify", "-", text=receipt.replace(request, request[::-1]))
     assert forged.returncode == 1 and "NOT valid" in forged.stderr
     assert mayfly("receipt", "verify", "-", text="nonsense").returncode == 1

@@ -33,6 +33,17 @@ def test_a_finished_request_has_a_signed_receipt(client, cluster, tmp_path):
     assert checked.returncode == 0, checked.stderr
 
 
+def test_a_receipt_is_checked_against_the_key_that_the_cluster_publishes(client, cluster, tmp_path):
+    file = tmp_path / "receipt.json"
+    file.write_text(receipt_of(cluster, ask(client, cluster).id).text)
+    key = cluster.info()["receipt_key"]
+    assert verify(file, "--signer", key).returncode == 0
+    another = key[:-1] + ("0" if key[-1] != "0" else "1")
+    refused = verify(file, "--signer", another)
+    assert refused.returncode == 1 and "another key signed it" in refused.stderr
+    assert "--signer" in verify(file).stdout, "without it nothing is said of who signed"
+
+
 def test_a_receipt_that_was_changed_does_not_verify(client, cluster, tmp_path):
     text = receipt_of(cluster, ask(client, cluster).id).text
     file = tmp_path / "receipt.json"

@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -11,41 +12,121 @@ from cluster import wait_for
 from wire import Wire
 
 TOKENS = 450
-STORY = {"messages": [{"role": "user", "content": "Tell me a story about the sea."}], "ignore_eos": True}
+OTHERS_TOKENS = 40
+MIB = 1 << 20
 
 
 class SlowStream(Wire):
-    """A long stream whose client reads only when told to. The kernel cannot take it all: twenty rivals a token make
-    it long, the small receive buffer and segments keep what TCP holds small."""
+    """A long stream whose client reads only when told to. Twenty rivals a token make it long; a small receive buffer
+    and small segments keep what the kernel takes of it small."""
 
-    def __init__(self, cluster, choices=1):
-        super().__init__(cluster.url, patience=40)
-        request = json.dumps({**STORY, "model": cluster.model, "max_tokens": TOKENS, "n": choices, "logprobs": True,
-                              "top_logprobs": 20, "stream": True, "stream_options": {"include_usage": True}})
-        self.send(f"POST /v1/chat/completions HTTP/1.1\r\nHost: slow.test\r\nContent-Type: application/json\r\n"
-                  f"Authorization: Bearer {cluster.api_key}\r\nContent-Length: {len(request)}\r\n\r\n{request}".encode())
-
-    def connect(self, address, patience):
-        plain = socket.socket()
-        plain.settimeout(patience)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
-        plain.connect(address)
-        return plain
+    def __init__(self, cluster, choices):
+        place = urlsplit(cluster.url)
+        self.host, self.pending, self.socket = place.netloc, b"", socket.socket()
+        self.socket.settimeout(40)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        self.socket.connect((place.hostname, place.port))
+        request = json.dumps(body(cluster, TOKENS, n=choices, logprobs=True, top_logprobs=20, stream=True,
+                                  stream_options={"include_usage": True}))
+        head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: application/json\r\n"
+                f"Authorization: Bearer {cluster.api_key}\r\nContent-Length: {len(request)}\r\n\r\n")
+        self.send((head + request).encode())
 
     def read_all(self):
         """The stream's events, to its end."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
         answer = self.receive()
         assert answer.status == 200, answer
         lines = [line[6:] for line in answer.body.decode().splitlines() if line.startswith("data: ")]
-        assert lines[-1] == "[DONE]"
+        assert lines[-1] == "[DONE]", lines[-1]
         return [json.loads(line) for line in lines[:-1]]
 
 
+def body(cluster, tokens, **fields):
+    question = [{"role": "user", "content": "Tell me a story about the sea."}]
+    return {"model": cluster.model, "messages": question, "max_tokens": tokens, "ignore_eos": True, **fields}
+
+
 @pytest.fixture
-def slow_streams(own_cluster, monkeypatch):
-    """Makes so many slow streams of so many choices each; they leave at the end."""
-    monkeypatch.setattr(socket, "create_connection", lambda address, timeout: SlowStream.connect(None, address, timeout))
+def slow_streams(own_cluster):
+    """Makes some slow streams of some choices each; their clients leave at the test's end."""
     with contextlib.ExitStack() as leaving:
         yield lambda count, choices=1: [leaving.enter_context(SlowStream(own_cluster, choices)) for _ in range(count)]
+
+
+def reports(cluster, kind):
+    return [node[kind] for node in cluster.status()["cluster"]["nodes"] if node.get(kind)]
+
+
+def generated(cluster):
+    return sum(model["decode_tokens"] for worker in reports(cluster, "worker") for model in worker["models"])
+
+
+def requests_running(cluster):
+    return sum(gateway["running"] for gateway in reports(cluster, "gateway"))
+
+
+def another_client_asks(cluster):
+    """A whole answer to a client that reads; gives how many tokens the workers count for it."""
+    answer = httpx.post(cluster.url + "/v1/chat/completions", json=body(cluster, OTHERS_TOKENS), timeout=20,
+                        headers={"Authorization": f"Bearer {cluster.api_key}"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["usage"]["completion_tokens"] == OTHERS_TOKENS
+    return OTHERS_TOKENS - 1  # the first comes with the prompt's step
+
+
+def generated_beyond_anothers(cluster):
+    """Tokens generated for the slow clients while the workers answered another one in full."""
+    before = generated(cluster)
+    after = before + another_client_asks(cluster)
+    wait_for(lambda: generated(cluster) >= after, 10, "the workers report another client's tokens")
+    return generated(cluster) - after
+
+
+def wait_until_paused(cluster, streams):
+    """Until so many streams run, and yet nothing is generated for them while others are answered, time and again."""
+    wait_for(lambda: requests_running(cluster) == streams, 20, "every slow stream runs")
+    wait_for(lambda: all(generated_beyond_anothers(cluster) == 0 for _ in range(3)), 25, "generation pauses")
+    assert requests_running(cluster) == streams, "a pause, and not the end"
+
+
+def resident(pid):
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
+
+
+def front_memory(cluster):
+    return sum(resident(pid) for pid in cluster.pids("front") + cluster.pids("gateway"))
+
+
+def no_lease_open(cluster):
+    return all(report["leases_open"] == 0 for report in reports(cluster, "retention"))
+
+
+def test_generation_pauses_for_clients_that_do_not_read_and_goes_on_when_they_do(own_cluster, slow_streams):
+    streams = slow_streams(3)
+    while streams:
+        wait_until_paused(own_cluster, len(streams))
+        paused_at = generated(own_cluster)
+        events = streams.pop().read_all()
+        assert events[-1]["usage"]["completion_tokens"] == TOKENS
+        assert sum(len(choice["logprobs"]["content"]) for event in events for choice in event["choices"]
+                   if choice.get("logprobs")) == TOKENS, "what was held back comes in full"
+        wait_for(lambda paused_at=paused_at: generated(own_cluster) > paused_at, 10, "its generation went on")
+    wait_for(lambda: no_lease_open(own_cluster), 20, "every lease is closed")
+
+
+def test_many_clients_that_do_not_read_leave_memory_bounded_and_others_served(own_cluster, slow_streams):
+    count, choices = 16, 8
+    before = front_memory(own_cluster)
+    streams = slow_streams(count, choices)
+    wait_until_paused(own_cluster, count)
+    # All of it would be some 150 MiB of events; what may be under way is a few hundred tokens a stream.
+    assert generated(own_cluster) < count * choices * TOKENS / 4
+    assert front_memory(own_cluster) - before < 40 * MIB
+    for stream in streams:
+        stream.socket.close()
+    wait_for(lambda: requests_running(own_cluster) == 0, 20, "no request is left of clients that left")
+    wait_for(lambda: no_lease_open(own_cluster), 20, "every lease is closed")
+    assert another_client_asks(own_cluster)
