@@ -26,7 +26,7 @@ constexpr face faces[] = {
     {errc::request_timeout, 408, "invalid_request_error", "request_timeout", "The request did not arrive in time."},
     {errc::body_too_large, 413, "invalid_request_error", "body_too_large", "The request's body is too large."},
     {errc::headers_too_large, 431, "invalid_request_error", "headers_too_large", "The request's headers are too large."},
-    {errc::context_length_exceeded, 400, "invalid_request_error", "context_length_exceeded", "The prompt does not fit the model's context."},
+    {errc::context_length_exceeded, 400, "invalid_request_error", "context_length_exceeded", "The prompt, or the prompt and max_tokens together, exceed the model's context."},
     {errc::rate_limited, 429, "rate_limit_error", "rate_limit_exceeded", "Too many requests."},
     {errc::retention_refused, 400, "invalid_request_error", "retention_refused", "The asked retention cannot be met."},
     {errc::unsupported_media_type, 415, "invalid_request_error", "unsupported_media_type", "Send the body as application/json."},
@@ -88,7 +88,7 @@ refusal refuse(error const& failure) {
     auto const end = std::to_chars(text, text + sizeof text, number).ptr;
     made.message.append(" It has room for ");
     made.message.append({text, static_cast<std::size_t>(end - text)});
-    made.message.append(" tokens, prompt and answer together.");
+    made.message.append(" tokens.");
   }
   auto const status = status_of(failure.code);
   if (status == 429 || status == 503)

@@ -21,7 +21,7 @@ struct turn {
 json::object request_of(chat_options const& options, std::string const& model, json::array const& messages) {
   json::object request{{"model", model}, {"messages", messages}, {"stream", true}};
   if (options.max_tokens > 0) request["max_tokens"] = options.max_tokens;
-  if (options.temperature >= 0) request["temperature"] = options.temperature;
+  request["temperature"] = options.temperature >= 0 ? options.temperature : 0.7; // small models ramble at 1
   return request;
 }
 

@@ -48,6 +48,10 @@ int keys_revoke(std::filesystem::path const& directory, std::string const& text)
 }
 
 int keys_make(std::filesystem::path const& file) {
+  if (std::filesystem::exists(file)) {
+    std::cerr << "mayfly: there is a key in " << file.native() << " already: it is not overwritten\n";
+    return 1;
+  }
   auto const keys = crypto::link_key::generate();
   auto const secret = keys.secret.reveal();
   std::string digits = crypto::to_hexadecimal(secret);

@@ -122,7 +122,7 @@ void declare_chat(command_line& line) {
   chat->add_option("--system", line.chat.system, "system message");
   chat->add_option("--model", line.chat.model, "model (default: the cluster's first)");
   chat->add_option("--max-tokens", line.chat.max_tokens, "longest answer");
-  chat->add_option("--temperature", line.chat.temperature, "sampling temperature (0: greedy)");
+  chat->add_option("--temperature", line.chat.temperature, "sampling temperature (0: greedy; default 0.7)");
   chat->add_flag("--receipt", line.chat.receipt, "wait for the deletion receipt and say what it proves");
 }
 

@@ -72,6 +72,10 @@ int complete(up_options& options) {
       return wrong(options.configuration.native() + ": " + problem->message);
     options.cluster = std::get<node::cluster_configuration>(std::move(read));
   }
+  auto const& http = options.cluster.http;
+  if (http.certificate.empty() != http.private_key.empty())
+    return wrong("--certificate and --private-key belong together");
+  if (!http.certificate.empty() && !http.tls) return wrong("--certificate needs --tls");
   if (!options.join.empty()) {
     auto seed = parse_seed(options.join);
     if (!seed)

@@ -88,7 +88,8 @@ def wait_until_paused(cluster, streams):
     """Until so many streams run, and yet nothing is generated for them while others are answered, time and again."""
     wait_for(lambda: requests_running(cluster) == streams, 20, "every slow stream runs")
     wait_for(lambda: all(generated_beyond_anothers(cluster) == 0 for _ in range(3)), 25, "generation pauses")
-    assert requests_running(cluster) == streams, "a pause, and not the end"
+    # A report may have caught another client's request: the next one counts.
+    wait_for(lambda: requests_running(cluster) == streams, 5, "this is a pause, and not the end")
 
 
 def resident(pid):
