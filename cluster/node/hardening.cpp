@@ -66,6 +66,10 @@ result<void> harden_process() {
   rlimit const none{0, 0};
   if (setrlimit(RLIMIT_CORE, &none) != 0) return refused_by_kernel("core dumps could not be forbidden");
   if (prctl(PR_SET_DUMPABLE, 0) != 0) return refused_by_kernel("the process could not be made undumpable");
+  return {};
+}
+
+result<void> forbid_new_privileges() {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return refused_by_kernel("new privileges could not be forbidden");
   return {};

@@ -7,6 +7,10 @@
 
 namespace mayfly::node {
 
+/// Nothing that this process executes can gain a privilege. For the threads that start after it alone: call
+/// it before there are any. Errors: not_permitted.
+result<void> forbid_new_privileges();
+
 /// No core dumps, not dumpable (so not ptrace-able by its own user, nothing of /proc/self readable to
 /// others), dies with its parent. Errors: not_permitted (`number` is errno).
 result<void> harden_process();

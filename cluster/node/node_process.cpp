@@ -43,6 +43,7 @@ public:
 
   int run() {
     block_signals(); // before there is another thread: one that does not block them would die of them
+    if (auto forbidden = forbid_new_privileges(); !forbidden) return refuse(forbidden.failure());
     tick_source const beats(beat_interval, [this] { beat(); });
     if (auto started = start(); !started) return refuse(started.failure());
     tick_source const ticks(tick_interval, [this] { tick(); });
