@@ -47,7 +47,8 @@ def in_host(prefix, *command):
 
 
 def linked_workers(cluster):
-    return [node for node in cluster.status()["cluster"]["nodes"] if node.get("worker") and node["linked"]]
+    seen = cluster.status().get("cluster") or {"nodes": []}  # none while the front is away
+    return [node for node in seen["nodes"] if node.get("worker") and node["linked"]]
 
 
 def http(cluster, prefix, method, path, body=None):
