@@ -79,9 +79,7 @@ void gateway_state::placed(node_id scheduler, messages::placement const& placeme
 
 void gateway_state::admitted(node_id worker, messages::admission const& admission) {
   // A refusal holds nothing, whoever still wants to hear it.
-  if (admission.code != 0)
-    outbox_.report(
-        messages::holder_wiped{admission.request, worker, admission.choice, 0, unix_milliseconds()});
+  if (admission.code != 0) forget_holder({admission.request, worker, admission.choice});
   auto* found = entry_of(admission.request);
   if (found == nullptr) return;
   found->run->on_admission(worker, admission, options_.now());

@@ -135,7 +135,7 @@ void generation_run::on_placement(messages::placement const& placement, deadline
   placing_ = false;
   placement_tries_ = 0;
   if (placement.code != 0) {
-    if (last_refusal_.code == errc::ok) last_refusal_ = error_of(placement.code, 0);
+    last_refusal_ = refusal_or(error_of(placement.code, 0));
     // A scheduler that just started, or was just linked, may not have heard of a worker that reports here.
     bool const early = placement.code == static_cast<std::uint16_t>(errc::no_worker) &&
                        port_->sees_worker(model_, excluded_);
@@ -151,9 +151,7 @@ void generation_run::on_placement(messages::placement const& placement, deadline
 void generation_run::dispatch(node_id worker, deadline now) {
   if (++attempts_ > limits_.attempts) {
     port_->release_placement({request_.request, worker});
-    bool const refused = last_refusal_.code != errc::ok;
-    return fail(refused ? last_refusal_ : error{errc::no_worker, "no worker took the request", attempts_},
-                now);
+    return fail(refusal_or({errc::no_worker, "no worker took the request", attempts_}), now);
   }
   for (std::uint32_t index = 0; index < choices_.size(); ++index) {
     if (choices_[index].phase != choice_phase::unplaced) continue;
@@ -210,7 +208,7 @@ void generation_run::on_admission(node_id worker, messages::admission const& adm
   choice->phase = choice_phase::admitted;
   figures_.prompt_tokens = std::max(figures_.prompt_tokens, admission.prompt_tokens);
   start_answer();
-  if (started_ && request_.streams) emit_held(now);
+  if (passes_on()) emit_held(now);
   complete_if_done(now);
 }
 
@@ -275,7 +273,7 @@ void generation_run::on_finished(node_id worker, messages::finished const& finis
 }
 
 void generation_run::hand_over(std::uint32_t choice, answer_event event, deadline now) {
-  if (started_ && request_.streams) return emit(std::move(event), now);
+  if (passes_on()) return emit(std::move(event), now);
   held_.push_back({choice, std::move(event)});
 }
 
@@ -357,9 +355,7 @@ void generation_run::on_tick(deadline now) {
 
 void generation_run::check_waits(deadline now) {
   if (!placing_ && !lease_pending() && stalled_until_ != deadline{} && now >= stalled_until_) {
-    bool const refused = last_refusal_.code != errc::ok;
-    return fail(refused ? last_refusal_ : error{errc::unavailable, "a part of the cluster is missing", 0},
-                now);
+    return fail(refusal_or({errc::unavailable, "a part of the cluster is missing", 0}), now);
   }
   if (lease_pending() && now >= waits_until_)
     return fail({errc::unavailable, "retention does not answer", 0}, now);

@@ -103,6 +103,12 @@ private:
 
   choice_state* choice_at(node_id worker, std::uint32_t choice);
   bool runs_at(node_id worker) const;
+  /// What comes goes on at once; else it is held.
+  bool passes_on() const noexcept { return started_ && request_.streams; }
+  /// Why a worker refused, where one did.
+  error refusal_or(error otherwise) const noexcept {
+    return last_refusal_.code != errc::ok ? last_refusal_ : otherwise;
+  }
   bool lease_pending() const noexcept { return phase_ == phase::opening && lease_asked_; }
   void open(deadline now);
   void seek_worker(deadline now);

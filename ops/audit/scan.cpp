@@ -121,22 +121,23 @@ bool is_kernels(std::string_view mapping) {
   return mapping == "[vvar]" || mapping == "[vsyscall]" || mapping == "[vvar_vclock]" || mapping == "[vdso]";
 }
 
-/// True if any page of the mapping is in memory or in swap.
-bool holds_pages(std::string const& pid, std::string const& addresses) {
+/// Addresses of the mappings of which any page is in memory or in swap.
+std::set<std::string> mappings_with_pages(std::string const& pid) {
   std::ifstream maps("/proc/" + pid + "/smaps");
-  std::string line;
-  while (std::getline(maps, line) && !line.starts_with(addresses + " ")) {
-  }
-  while (std::getline(maps, line) && line.find(" kB") != std::string::npos) {
+  std::set<std::string> found;
+  std::string line, addresses;
+  while (std::getline(maps, line)) {
+    if (line.find(':') > line.find(' ')) addresses = line.substr(0, line.find(' ')); // else "Name:  value"
     bool const counts = line.starts_with("Rss:") || line.starts_with("Swap:");
-    if (counts && line.find(" 0 kB") == std::string::npos) return true;
+    if (counts && line.find(" 0 kB") == std::string::npos) found.insert(addresses);
   }
-  return false;
+  return found;
 }
 
 void scan_process(std::string const& pid, needle_index const& index, totals& sum) {
   std::ifstream maps("/proc/" + pid + "/maps");
   int const memory = open(("/proc/" + pid + "/mem").c_str(), O_RDONLY | O_CLOEXEC);
+  auto const with_pages = mappings_with_pages(pid);
   std::string line;
   bool any = false;
   while (std::getline(maps, line)) {
@@ -146,7 +147,7 @@ void scan_process(std::string const& pid, needle_index const& index, totals& sum
     fields >> addresses >> rights >> offset >> device >> inode >> mapping;
     // Guard pages and reserved addresses. What was never touched has no page to read; the rest is read like
     // any other.
-    if (rights.front() != 'r' && !holds_pages(pid, addresses)) continue;
+    if (rights.front() != 'r' && !with_pages.contains(addresses)) continue;
     auto const dash = addresses.find('-');
     auto const begin = std::stoull(addresses.substr(0, dash), nullptr, 16);
     auto const end = std::stoull(addresses.substr(dash + 1), nullptr, 16);
