@@ -10,7 +10,9 @@ import httpx
 import pytest
 from cluster import Cluster, wait_for
 
-ADDRESSES = {"mayfly-a": "10.91.7.1", "mayfly-b": "10.91.7.2"}
+# Named after this process: another checkout's tests may run beside.
+HERE, THERE = f"mayfly-{os.getpid()}-a", f"mayfly-{os.getpid()}-b"
+ADDRESSES = {HERE: "10.91.7.1", THERE: "10.91.7.2"}
 
 
 def ip(*arguments, host=None):
@@ -31,12 +33,12 @@ def two_hosts():
         subprocess.run(["ip", "netns", "delete", host], check=False, capture_output=True)
         ip("netns", "add", host)
     try:
-        ip("link", "add", "va", "netns", "mayfly-a", "type", "veth", "peer", "name", "vb", "netns", "mayfly-b")
-        for host, device in (("mayfly-a", "va"), ("mayfly-b", "vb")):
+        ip("link", "add", "va", "netns", HERE, "type", "veth", "peer", "name", "vb", "netns", THERE)
+        for host, device in ((HERE, "va"), (THERE, "vb")):
             ip("addr", "add", ADDRESSES[host] + "/24", "dev", device, host=host)
             ip("link", "set", device, "up", host=host)
             ip("link", "set", "lo", "up", host=host)
-        yield on("mayfly-a"), on("mayfly-b")
+        yield on(HERE), on(THERE)
     finally:
         for host in ADDRESSES:
             subprocess.run(["ip", "netns", "delete", host], check=False, capture_output=True)
@@ -68,10 +70,10 @@ def ask(cluster, prefix):
 
 def test_another_hosts_workers_serve_the_cluster(two_hosts):
     here, there = two_hosts
-    listen = ADDRESSES["mayfly-a"] + ":7450"
+    listen = ADDRESSES[HERE] + ":7450"
     with Cluster("--workers", "0", "--listen", listen, command_prefix=here) as first:
         seed = first.info()["join"]
-        with Cluster("--workers", "1", "--worker-host", ADDRESSES["mayfly-b"], "--join", seed.replace("tcp://", ""),
+        with Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join", seed.replace("tcp://", ""),
                      command_prefix=there) as second:
             assert linked_workers(first) == [], "a host that nobody trusts gives nothing"
             first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
@@ -90,9 +92,9 @@ def test_a_frozen_worker_of_another_host_leaves_its_receipt_unconfirmed_until_it
     here, there = two_hosts
     brief = tmp_path / "brief.toml"
     brief.write_text("[http]\nrequest_seconds = 2\n")  # a lease ends with its request's time, and so this test
-    listen = ADDRESSES["mayfly-a"] + ":7450"
+    listen = ADDRESSES[HERE] + ":7450"
     with Cluster("--workers", "0", "--listen", listen, "--config", str(brief), command_prefix=here) as first:
-        with Cluster("--workers", "1", "--worker-host", ADDRESSES["mayfly-b"], "--join",
+        with Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join",
                      first.info()["join"].replace("tcp://", ""), command_prefix=there) as second:
             first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
             wait_for(lambda: linked_workers(first), 10, "the other host's worker is linked")
