@@ -184,6 +184,15 @@ std::int64_t const* lease_table::exit_of(node_id node) const {
   return at == exited_.end() ? nullptr : &at->second;
 }
 
+std::vector<request_id> lease_table::forced_at(node_id node) const {
+  std::vector<request_id> found;
+  auto const silent = [&](holder_record const& holder) { return holder.holder == node && holds(holder); };
+  for (auto const& [request, lease] : leases_)
+    if (lease.forced && (silent(lease.gateway) || std::ranges::any_of(lease.holders, silent)))
+      found.push_back(request);
+  return found;
+}
+
 messages::bytes32 const* lease_table::account_of(request_id request) const {
   auto const at = leases_.find(request);
   return at == leases_.end() ? nullptr : &at->second.record.account;

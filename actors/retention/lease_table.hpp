@@ -3,7 +3,8 @@
 //
 //   open --lease_closing and every holder wiped or exited--> receipt, gone
 //   open --deadline--> forced (a violation) --grace, a holder still silent--> unconfirmed receipt, kept
-//   kept --the silent holders report, or their processes exit--> amending receipt, gone
+//   kept --the silent holders report (they are asked again when they return), or their processes exit-->
+//     amending receipt, gone
 //
 // A peer that merely left is no event here: lost is not wiped.
 #include "protocol/base/clock.hpp"
@@ -58,6 +59,9 @@ public:
   /// Every share of that process is gone with it.
   receipts exited(node_id node, std::int64_t at_unix_ms, std::int64_t now_unix_ms);
   overdue tick(deadline now, std::int64_t now_unix_ms);
+
+  /// Requests of forced leases of which the node has not accounted for its share.
+  std::vector<request_id> forced_at(node_id node) const;
 
   /// The account's pseudonym of an open lease; null if none is open.
   messages::bytes32 const* account_of(request_id request) const;

@@ -64,6 +64,13 @@ void retention_state::closing(messages::lease_closing const& closing) {
   issue(leases_.closing(closing, unix_milliseconds()));
 }
 
+/// One that was away when its leases were forced is asked now.
+void retention_state::joined(cluster::peer_joined const& joined) {
+  peers_.joined(joined.peer);
+  for (auto const request : leases_.forced_at(joined.peer->node()))
+    joined.peer->send(messages::lease_forced{request});
+}
+
 void retention_state::exited(cluster::process_exited const& exited) {
   peers_.left(exited.node);
   issue(leases_.exited(exited.node, exited.at_unix_ms, unix_milliseconds()));

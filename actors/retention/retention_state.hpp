@@ -18,7 +18,7 @@ public:
   void wiped(messages::holder_wiped const& report);
   void closing(messages::lease_closing const& closing);
   void query(cluster::peer_ref const& from, messages::receipt_query const& asked);
-  void joined(cluster::peer_joined const& joined) { peers_.joined(joined.peer); }
+  void joined(cluster::peer_joined const& joined);
   void left(node_id node) { peers_.left(node); }
   void exited(cluster::process_exited const& exited);
   void tick();

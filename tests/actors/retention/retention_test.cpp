@@ -188,6 +188,28 @@ TEST_CASE("a lease past its deadline is forced at its holders, then given up, th
   CHECK(crypto::verify_chain(chain).has_value());
 }
 
+TEST_CASE(
+    "a holder that was away when its lease was forced is asked when it returns, until it accounted for it") {
+  retention_bench bench;
+  bench.open(1, 5s);
+  bench.hold(1);
+  bench.close(1);
+  caf::anon_send(bench.retention, cluster::peer_left{bench.worker->node()});
+  bench.pass(5s);
+  bench.pass(2s);
+  bench.ask(1);
+  REQUIRE_FALSE(bench.answer()->receipt->body.confirmed);
+  CHECK(bench.worker->all<messages::lease_forced>().empty());
+  caf::anon_send(bench.retention, joined(bench.worker));
+  REQUIRE(bench.worker->wait<messages::lease_forced>());
+  CHECK(bench.worker->all<messages::lease_forced>()[0]->request == request_id{{100}, 1});
+  bench.wipe(1);
+  caf::anon_send(bench.retention, joined(bench.worker));
+  bench.ask(1);
+  CHECK(bench.answer()->receipt->body.confirmed);
+  CHECK(bench.worker->all<messages::lease_forced>().size() == 1);
+}
+
 TEST_CASE("a peer that merely left may still hold; one whose process ended does not") {
   retention_bench bench;
   bench.open(1);
