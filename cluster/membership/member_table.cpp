@@ -22,7 +22,8 @@ bool same_exit(messages::exited_member const& left, messages::exited_member cons
 
 table_change member_table::merge(source const& from, statement what, boot_clock::time_point now) {
   table_change change;
-  note_exits(what.exited, now, change);
+  note_members(from, what, now);
+  note_exits(from, what.exited, now, change);
   what.exited.clear();
   statements_[from] = std::move(what);
   rebuild(now, change);
@@ -36,6 +37,9 @@ table_change member_table::expire(boot_clock::time_point now) {
   rebuild(now, change);
   // Only when nobody tells of it any more: else it would come back as news.
   std::erase_if(exits_, [&](auto const& entry) { return now - entry.second.last_told > exits_are_told; });
+  std::erase_if(owners_, [&](auto const& entry) {
+    return now - entry.second.last_named > exits_are_told && !statements_.contains(entry.second.by);
+  });
   return change;
 }
 
@@ -63,9 +67,19 @@ messages::member const* member_table::find(messages::bytes32 const& key) const {
   return nullptr;
 }
 
-void member_table::note_exits(std::vector<messages::exited_member> const& told, boot_clock::time_point now,
-                              table_change& change) {
+void member_table::note_members(source const& from, statement const& said, boot_clock::time_point now) {
+  for (auto const& one : said.members) {
+    auto const place = owners_.try_emplace(one.node, owner{from, now}).first;
+    if (place->second.by == from) place->second.last_named = now;
+  }
+}
+
+void member_table::note_exits(source const& from, std::vector<messages::exited_member> const& told,
+                              boot_clock::time_point now, table_change& change) {
   for (auto const& one : told) {
+    auto const owned = owners_.find(one.node);
+    bool const others = owned != owners_.end() && owned->second.by != from;
+    if (others && from.kind == source_kind::announced) continue;
     auto const [place, fresh] = exits_.try_emplace(one.node, exit_record{one.at_unix_ms, now, now});
     place->second.last_told = now;
     if (fresh) change.exited.push_back(one);

@@ -24,7 +24,8 @@ struct source {
   friend auto operator<=>(source const&, source const&) = default;
 };
 
-/// What a source says, whole: it replaces what it said before.
+/// What a source says, whole: it replaces what it said before. A supervisor's word over a link about the exit
+/// of a process that another one named first is not believed.
 struct statement {
   std::vector<messages::member> members;
   std::vector<messages::exited_member> exited;
@@ -60,13 +61,19 @@ private:
     boot_clock::time_point known_since;
     boot_clock::time_point last_told;
   };
-  void note_exits(std::vector<messages::exited_member> const& told, boot_clock::time_point now,
-                  table_change& change);
+  struct owner {
+    source by;
+    boot_clock::time_point last_named;
+  };
+  void note_members(source const& from, statement const& said, boot_clock::time_point now);
+  void note_exits(source const& from, std::vector<messages::exited_member> const& told,
+                  boot_clock::time_point now, table_change& change);
   void rebuild(boot_clock::time_point now, table_change& change);
   std::vector<messages::member> merged() const;
 
   std::map<source, statement> statements_;
   std::map<node_id, exit_record> exits_;
+  std::map<node_id, owner> owners_; ///< who named a node first: of exits, at seeds, its word alone counts
   messages::member_view view_;
   boot_clock::time_point last_now_{};
 };

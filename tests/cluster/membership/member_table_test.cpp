@@ -67,12 +67,25 @@ TEST_CASE("a source without an end is never silent") {
 
 TEST_CASE("an exited process leaves the view at once, whoever else names it, and is news once") {
   table_with_two t;
-  auto const change = t.table.merge(other, {{member(1)}, {{{1}, 42}}, {}, {}}, t.now);
+  t.table.merge(other, {{member(1)}, {}, {}, {}}, t.now);
+  auto const change = t.table.merge(announced, {{member(2)}, {{{1}, 42}}, {}, {}}, t.now);
   REQUIRE(change.exited.size() == 1);
   CHECK(change.exited[0].at_unix_ms == 42);
   CHECK(t.table.find(node_id{1}) == nullptr);
   REQUIRE(t.table.view().exited.size() == 1);
   CHECK(t.table.merge(other, {{}, {{{1}, 42}}, {}, {}}, t.now).exited.empty());
+}
+
+TEST_CASE(
+    "a supervisor over a link is not believed about the exit of another's process, also a silent one's") {
+  table_with_two t;
+  CHECK(t.table.merge(other, {{member(3)}, {{{1}, 42}}, {}, {}}, t.now).exited.empty());
+  CHECK(t.table.find(node_id{1}) != nullptr);
+  t.table.expire(t.now + 6s);
+  CHECK(t.table.merge(other, {{member(3)}, {{{1}, 42}}, {}, {}}, t.now + 7s).exited.empty());
+  // A seed is believed: it heard whose process it was.
+  CHECK(t.table.merge({source_kind::seed_view, {300}}, {{}, {{{1}, 42}}, {}, {}}, t.now + 8s).exited.size() ==
+        1);
 }
 
 TEST_CASE("exits are told for ten minutes and never come back as news while somebody repeats them") {
