@@ -82,6 +82,9 @@ struct answer_over {
   std::uint16_t status = 0; ///< HTTP, for the request log
 };
 
+/// Node -> gateway: its process ends; what still runs fails now, so that clients are told.
+struct end_answers {};
+
 /// An ingress session's ear for a receipt.
 class receipt_sink {
 public:
@@ -97,7 +100,7 @@ struct find_receipt {
 
 using gateway_actor = caf::typed_actor<
     caf::reacts_to<submit>, caf::reacts_to<chunks_taken>, caf::reacts_to<abandon>,
-    caf::reacts_to<answer_over>, caf::reacts_to<find_receipt>,
+    caf::reacts_to<answer_over>, caf::reacts_to<end_answers>, caf::reacts_to<find_receipt>,
     /// Scheduler: where a request goes.
     caf::reacts_to<received<messages::placement>>,
     /// Workers: taken or refused; text; ended and wiped.
@@ -185,6 +188,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::submit)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::chunks_taken)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::abandon)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::answer_over)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::end_answers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::find_receipt)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::status_query)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<mayfly::actors::cluster_status const>)

@@ -20,6 +20,7 @@ gateway_actor::behavior_type behaviour(gateway_actor::stateful_pointer<gateway_s
       [&state](chunks_taken const& taken) { state.taken(taken); },
       [&state](abandon const& left) { state.abandoned(left.request); },
       [&state](answer_over const& over) { state.over(over); },
+      [&state](end_answers) { state.end_all(); },
       [&state](find_receipt const& asked) { state.find(asked); },
       [&state](received<m::placement> const& got) { state.placed(got.from->node(), *got.message); },
       [&state](received<m::admission> const& got) { state.admitted(got.from->node(), *got.message); },

@@ -1,6 +1,7 @@
 #include "actors/gateway/gateway_state.hpp"
 
 #include "actors/process_memory.hpp"
+#include "protocol/base/locked_memory.hpp"
 
 namespace mayfly::actors {
 
@@ -28,6 +29,7 @@ void gateway_state::run(submit const& asked) {
   fresh.run = std::make_unique<generation_run>(std::move(request), options_.limits, *this, options_.self,
                                                options_.now());
   auto& placed = entries_.emplace(id, std::move(fresh)).first->second;
+  count_open();
   placed.run->start(options_.now());
   after(placed);
 }
@@ -51,6 +53,15 @@ void gateway_state::over(answer_over const& over) {
   if (found->run->lease_asked())
     outbox_.report(messages::lease_closing{over.request, over.wiped_bytes, unix_milliseconds()});
   entries_.erase(over.request);
+  count_open();
+}
+
+void gateway_state::end_all() {
+  auto const now = options_.now();
+  for (auto& [request, each] : entries_) {
+    each.run->interrupt(now);
+    after(each);
+  }
 }
 
 void gateway_state::find(find_receipt const& asked) { receipts_.start(asked, peers_, options_.now()); }
@@ -162,6 +173,8 @@ void gateway_state::tick() {
 
 void gateway_state::report_figures() {
   figures_.resident_bytes = resident_bytes();
+  figures_.unlocked_bytes = locked_memory_usage().unlocked_bytes;
+  if (options_.view != nullptr) figures_.log_records_lost = options_.view->log_records_lost;
   peers_.for_each(roles_of(role::operations), [&](auto const& peer) { peer->send(figures_); });
 }
 
@@ -176,6 +189,10 @@ void gateway_state::after(entry& of) {
   if (run.replays != 0) ++figures_.replayed;
   figures_.prompt_tokens += run.prompt_tokens;
   figures_.completion_tokens += run.completion_tokens;
+}
+
+void gateway_state::count_open() const {
+  if (options_.view != nullptr) options_.view->open_requests = entries_.size();
 }
 
 void gateway_state::publish() const {

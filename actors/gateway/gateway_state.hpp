@@ -20,6 +20,7 @@ public:
   void taken(chunks_taken const& taken);
   void abandoned(request_id request);
   void over(answer_over const& over);
+  void end_all();
   void find(find_receipt const& asked);
 
   void placed(node_id scheduler, messages::placement const& placement);
@@ -58,6 +59,7 @@ private:
   cluster::peer_ref retention_of(entry& of);
   void after(entry& of);
   void publish() const;
+  void count_open() const;
   void report_figures();
 
   gateway_options options_;

@@ -4,6 +4,7 @@
 #include "protocol/base/name.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -38,6 +39,11 @@ public:
     std::lock_guard const lock(mutex_);
     if (*now_ != snapshot) now_ = std::make_shared<gateway_snapshot const>(std::move(snapshot));
   }
+
+  /// Requests whose session has not yet said that all is over and wiped.
+  std::atomic<std::size_t> open_requests{0};
+  /// Of the request log: records lost.
+  std::atomic<std::uint64_t> log_records_lost{0};
 
 private:
   mutable std::mutex mutex_;

@@ -295,7 +295,7 @@ void generation_run::emit(answer_event event, deadline now) {
 }
 
 void generation_run::complete_if_done(deadline now) {
-  if (phase_ != phase::answering || (request_.streams && !held_.empty())) return;
+  if (phase_ != phase::answering) return;
   bool const all = std::all_of(choices_.begin(), choices_.end(),
                                [](auto const& choice) { return choice.phase == choice_phase::done; });
   if (!all) return;
@@ -338,6 +338,10 @@ void generation_run::on_chunks_taken(std::uint32_t index, std::uint32_t chunks) 
 
 void generation_run::on_lease_forced(deadline now) {
   if (!ended()) fail(late, now);
+}
+
+void generation_run::interrupt(deadline now) {
+  if (!ended()) fail({errc::draining, "the gateway's process ends", 0}, now);
 }
 
 void generation_run::abandon(deadline now) {

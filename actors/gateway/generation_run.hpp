@@ -73,6 +73,8 @@ public:
   void on_chunks_taken(std::uint32_t choice, std::uint32_t chunks);
   /// The retention actor forces the lease: the request ends with deadline_exceeded.
   void on_lease_forced(deadline now);
+  /// The gateway's process ends: the request ends with `draining`.
+  void interrupt(deadline now);
   /// The client left: no event follows.
   void abandon(deadline now);
   void on_tick(deadline now);

@@ -1,5 +1,6 @@
 #pragma once
-// Where a log's lines go: a file that rolls by size, or a descriptor.
+// Where a log's lines go: a file that rolls by size, or a descriptor. Several processes may write to one
+// file: each holds its lock (flock) while it writes or rolls, and follows when another has rolled it.
 #include "protocol/base/result.hpp"
 
 #include <filesystem>
@@ -22,13 +23,15 @@ public:
 
 private:
   std::filesystem::path numbered(unsigned number) const;
-  bool roll();
+  bool write_locked(std::string_view lines, bool& rolled);
+  bool is_current() const;
+  void roll();
+  void close_file();
 
   std::filesystem::path path_;
   std::size_t roll_bytes_;
   unsigned kept_files_;
   int descriptor_;
-  std::size_t bytes_ = 0; ///< in the file now
 };
 
 } // namespace mayfly::actors

@@ -34,10 +34,7 @@ public:
   void append(request_record record) override {
     {
       std::scoped_lock guard(mutex_);
-      if (queue_.size() >= options_.queued_records) {
-        ++dropped_;
-        return;
-      }
+      if (queue_.size() >= options_.queued_records) return lose(1);
       queue_.push_back(std::move(record));
     }
     changed_.notify_all();
@@ -66,9 +63,15 @@ private:
       bool const written = write(batch);
       guard.lock();
       writing_ = false;
-      if (!written) dropped_ += batch.size();
+      if (!written) lose(batch.size());
       changed_.notify_all();
     }
+  }
+
+  /// With the lock held.
+  void lose(std::size_t records) {
+    dropped_ += records;
+    if (options_.on_loss) options_.on_loss(dropped_);
   }
 
   bool write(std::vector<request_record> const& batch) {

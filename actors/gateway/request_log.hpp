@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -43,6 +44,8 @@ struct request_log_options {
   unsigned kept_files = 4;                        ///< rolled ones; older are deleted
   std::size_t queued_records = 65536;             ///< beyond them records are dropped and counted
   std::vector<token_price> prices;
+  std::function<void(std::uint64_t)>
+      on_loss; ///< told `dropped()` when it has grown; any thread; queue and return
 };
 
 /// Written by a thread of its own: `append` never waits for the disk.

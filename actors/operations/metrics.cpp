@@ -84,6 +84,10 @@ void write_gateways(exposition& out, cluster_status const& status) {
   figure("mayfly_completion_tokens_total", "counter", "Generated tokens of answered requests.",
          &gateway_report::completion_tokens);
   figure("mayfly_gateway_resident_bytes", "gauge", "Resident memory.", &gateway_report::resident_bytes);
+  figure("mayfly_gateway_unlocked_bytes", "gauge", "Memory for content that could not be locked.",
+         &gateway_report::unlocked_bytes);
+  figure("mayfly_request_log_lost_total", "counter", "Records that the request log lost.",
+         &gateway_report::log_records_lost);
 }
 
 void write_workers(exposition& out, cluster_status const& status) {
@@ -107,6 +111,8 @@ void write_workers(exposition& out, cluster_status const& status) {
   of_worker("mayfly_worker_resident_bytes", "Resident memory.", &worker_report::resident_bytes);
   of_worker("mayfly_worker_content_bytes", "Locked memory that holds content now.",
             &worker_report::content_bytes);
+  of_worker("mayfly_worker_unlocked_bytes", "Memory for content that could not be locked.",
+            &worker_report::unlocked_bytes);
 }
 
 void write_retention(exposition& out, cluster_status const& status) {

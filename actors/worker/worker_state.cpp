@@ -62,7 +62,9 @@ messages::worker_report worker_state::report() const {
   report.region = options_.region;
   for (auto const& [model, engine] : engines_) report.models.push_back(engine->load());
   report.resident_bytes = resident_bytes();
-  report.content_bytes = locked_memory_usage().in_use_bytes;
+  auto const memory = locked_memory_usage();
+  report.content_bytes = memory.in_use_bytes;
+  report.unlocked_bytes = memory.unlocked_bytes;
   return report;
 }
 

@@ -4,6 +4,7 @@
 #include "actors/gateway/http/ingress.hpp"
 #include "actors/operations/metrics.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 namespace mayfly::node {
@@ -50,7 +51,9 @@ public:
     auto catalogue = catalogue_of(configuration);
     if (!catalogue) return catalogue.failure();
     catalogue_ = std::move(*catalogue);
-    auto log = request_log::open(log_options(configuration));
+    auto options = log_options(configuration);
+    options.on_loss = [&view = roles_.view()](std::uint64_t lost) { view.log_records_lost = lost; };
+    auto log = request_log::open(std::move(options));
     if (!log) return log.failure();
     log_ = std::move(*log);
     auto opened = http::ingress::open(api_options(configuration.http, std::move(tls)), dependencies());
@@ -97,10 +100,23 @@ private:
   }
 
   http::readiness ready() const {
-    if (!roles_.gateway()) return {true, "operations"};
+    if (!roles_.gateway()) return operations_ready();
     auto const now = roles_.view().read();
     if (now->draining) return {false, "draining"};
     return {now->ready, now->ready ? literal("ready") : literal("a part of the cluster is missing")};
+  }
+
+  /// Without a gateway here: what the others report.
+  http::readiness operations_ready() const {
+    auto const status = roles_.status();
+    if (!status) return {false, "operations does not answer"};
+    auto const reports = [&](auto report) {
+      return std::any_of(status->nodes.begin(), status->nodes.end(),
+                         [&](auto const& node) { return node.linked && (node.*report).has_value(); });
+    };
+    bool const whole =
+        reports(&node_status::gateway) && reports(&node_status::worker) && reports(&node_status::retention);
+    return {whole, whole ? literal("ready") : literal("a part of the cluster is missing")};
   }
 
   role_host& roles_;

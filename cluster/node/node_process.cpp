@@ -30,8 +30,10 @@ using messages::role;
 
 constexpr auto tick_interval = 100ms;
 constexpr auto beat_interval = 200ms;
-constexpr auto stuck_engine = 60s; ///< one step never takes that long: the supervisor replaces the process
-constexpr auto drain_patience = 15s;
+constexpr auto stuck_engine = 60s;   ///< one step never takes that long: the supervisor replaces the process
+constexpr auto drain_patience = 13s; ///< for answers to end by themselves
+constexpr auto farewell_patience = 2s; ///< for what says that they were cut
+constexpr auto last_frames = 100ms;    ///< until what was handed to the links is on its way
 
 /// One node from start to end, step by step; each step may end it with an error.
 class node_process {
@@ -221,9 +223,19 @@ private:
     event_log("draining");
     roles_->drain(links_->local());
     http_->drain();
-    auto const end = boot_clock::now() + drain_patience;
-    while (boot_clock::now() < end && (http_->connections() != 0 || roles_->engines_busy()))
+    if (!wait_until_idle(drain_patience)) {
+      roles_->end_answers();
+      wait_until_idle(farewell_patience);
+    }
+    std::this_thread::sleep_for(last_frames);
+  }
+
+  bool wait_until_idle(std::chrono::milliseconds patience) const {
+    auto const end = boot_clock::now() + patience;
+    bool idle = false;
+    while (!(idle = http_->connections() == 0 && !roles_->busy()) && boot_clock::now() < end)
       std::this_thread::sleep_for(20ms);
+    return idle;
   }
 
   node_configuration configuration_;

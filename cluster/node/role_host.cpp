@@ -105,7 +105,13 @@ void role_host::drain(cluster::peer_ref const& self) {
   routes_.deliver(self, cluster::parcel(messages::drain_order{true}));
 }
 
-bool role_host::engines_busy() const { return watch_->longest_turn(boot_clock::now()).count() != 0; }
+void role_host::end_answers() {
+  if (gateway_) caf::anon_send(gateway_, actors::end_answers{});
+}
+
+bool role_host::busy() const {
+  return view_->open_requests != 0 || watch_->longest_turn(boot_clock::now()).count() != 0;
+}
 
 std::chrono::nanoseconds role_host::longest_engine_turn() const {
   return watch_->longest_turn(boot_clock::now());

@@ -28,13 +28,15 @@ public:
   void tick();
   /// Take nothing new, finish what runs.
   void drain(cluster::peer_ref const& self);
-  /// True while an engine works.
-  bool engines_busy() const;
+  /// What the gateway still answers fails now.
+  void end_answers();
+  /// True while a request's session has not said that all is over and wiped, or an engine works.
+  bool busy() const;
   /// How long the slowest engine has been in one step: a stuck one grows without end.
   std::chrono::nanoseconds longest_engine_turn() const;
 
   actors::gateway_actor const& gateway() const noexcept { return gateway_; }
-  actors::gateway_view const& view() const noexcept { return *view_; }
+  actors::gateway_view& view() noexcept { return *view_; }
   /// What operations knows; null where this node has no such role, or it did not answer within a second.
   std::shared_ptr<actors::cluster_status const> status();
 

@@ -175,6 +175,8 @@ struct gateway_report {
   std::uint64_t completion_tokens = 0;
   std::uint32_t running = 0;
   std::uint64_t resident_bytes = 0;
+  std::uint64_t unlocked_bytes = 0;   ///< of memory for content that the system refused to lock
+  std::uint64_t log_records_lost = 0; ///< to a full queue or a failing disk
   static constexpr auto fields = field_list(
       field{1, "gateway", &gateway_report::gateway}, field{2, "draining", &gateway_report::draining},
       field{3, "requests", &gateway_report::requests}, field{4, "failed", &gateway_report::failed},
@@ -182,7 +184,9 @@ struct gateway_report {
       field{7, "prompt_tokens", &gateway_report::prompt_tokens},
       field{8, "completion_tokens", &gateway_report::completion_tokens},
       field{9, "running", &gateway_report::running},
-      field{10, "resident_bytes", &gateway_report::resident_bytes});
+      field{10, "resident_bytes", &gateway_report::resident_bytes},
+      field{11, "unlocked_bytes", &gateway_report::unlocked_bytes},
+      field{12, "log_records_lost", &gateway_report::log_records_lost});
 };
 
 } // namespace mayfly::messages

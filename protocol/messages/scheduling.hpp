@@ -72,12 +72,14 @@ struct worker_report {
   name region;
   std::vector<model_load> models;
   std::uint64_t resident_bytes = 0;
-  std::uint64_t content_bytes = 0; ///< of locked memory in use now
+  std::uint64_t content_bytes = 0;  ///< of locked memory in use now
+  std::uint64_t unlocked_bytes = 0; ///< of memory for content that the system refused to lock
   static constexpr auto fields = field_list(
       field{1, "worker", &worker_report::worker}, field{2, "draining", &worker_report::draining},
       field{3, "backend", &worker_report::backend}, field{4, "region", &worker_report::region},
       field{5, "models", &worker_report::models}, field{6, "resident_bytes", &worker_report::resident_bytes},
-      field{7, "content_bytes", &worker_report::content_bytes});
+      field{7, "content_bytes", &worker_report::content_bytes},
+      field{8, "unlocked_bytes", &worker_report::unlocked_bytes});
 };
 
 /// Operations -> worker or gateway: finish what runs, take nothing new.

@@ -133,6 +133,22 @@ TEST_CASE("a draining gateway takes nothing new and finishes what runs") {
   CHECK(running->complete());
 }
 
+TEST_CASE("whose process ends, a gateway's answers end with it, and their workers and leases hear of it") {
+  gateway_bench bench;
+  auto const running = bench.submit(1);
+  bench.place(1);
+  REQUIRE(bench.worker->wait<messages::infer>());
+  CHECK(bench.view->open_requests == 1);
+  caf::anon_send(bench.gateway, actors::end_answers{});
+  REQUIRE(running->wait_over());
+  CHECK(running->failure()->code == errc::draining);
+  CHECK(bench.worker->wait<messages::cancel>());
+  CHECK(bench.view->open_requests == 1); // until its session has told its client
+  caf::anon_send(bench.gateway, actors::answer_over{gateway_bench::id(1), 7, 503});
+  REQUIRE(bench.retention->wait<messages::lease_closing>());
+  CHECK(eventually([&] { return bench.view->open_requests == 0; }));
+}
+
 TEST_CASE("a worker's wipe is passed on to retention, for requests that are over too") {
   gateway_bench bench;
   messages::finished done;

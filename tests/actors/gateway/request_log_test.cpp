@@ -1,11 +1,13 @@
 #include "actors/gateway/request_log.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace mayfly;
@@ -103,6 +105,46 @@ TEST_CASE("a full file rolls, and the oldest goes") {
   CHECK_FALSE(std::filesystem::exists(folder.path / "requests.jsonl.3"));
 }
 
+TEST_CASE("two processes' logs share a file that rolls, and no line is lost") {
+  log_folder folder;
+  auto const path = folder.path / "requests.jsonl";
+  auto options = to_file(path);
+  options.roll_bytes = 20000;
+  options.kept_files = 50;
+  constexpr std::uint64_t records = 600;
+  auto const fill = [&] {
+    auto log = *request_log::open(options);
+    for (std::uint64_t turn = 0; turn < records; ++turn) {
+      log->append(sample());
+      if (turn % 3 == 0) log->flush();
+    }
+    log->flush();
+    CHECK(log->dropped() == 0);
+  };
+  std::thread other(fill);
+  fill();
+  other.join();
+  std::uint64_t lines = 0;
+  for (auto const& file : std::filesystem::directory_iterator(folder.path)) {
+    auto const text = text_of(file.path());
+    lines += static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+  }
+  CHECK(lines == 2 * records);
+  CHECK(std::filesystem::exists(folder.path / "requests.jsonl.2"));
+}
+
+TEST_CASE("a file that is moved away is left to who moved it") {
+  log_folder folder;
+  auto const path = folder.path / "requests.jsonl";
+  auto log = *request_log::open(to_file(path));
+  log->append(sample());
+  log->flush();
+  std::filesystem::rename(path, folder.path / "kept");
+  log->append(sample());
+  log->flush();
+  CHECK(text_of(path) == text_of(folder.path / "kept"));
+}
+
 TEST_CASE("a log that cannot be opened says so") {
   CHECK_FALSE(request_log::open(to_file("/nowhere/at/all")).has_value());
 }
@@ -113,10 +155,13 @@ TEST_CASE("what a dead descriptor does not take is counted") {
   ::close(ends[1]);
   request_log_options options;
   options.descriptor = ends[0]; // the reading end: writes fail
+  std::atomic<std::uint64_t> told = 0;
+  options.on_loss = [&](std::uint64_t lost) { told = lost; };
   auto log = *request_log::open(options);
   log->append(sample());
   log->flush();
   CHECK(log->dropped() == 1);
+  CHECK(told == 1);
   log.reset();
   ::close(ends[0]);
 }

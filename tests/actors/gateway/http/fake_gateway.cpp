@@ -67,6 +67,7 @@ gateway_actor::behavior_type fake_gateway::behave() {
       [this](abandon const& told) { heard([&] { abandoned.push_back(told.request); }); },
       [this](answer_over const& told) { heard([&] { over.push_back(told); }); },
       [this](find_receipt const& told) { told.sink->deliver(receipts_(told)); },
+      [](end_answers) {},
       [](received<messages::placement> const&) {},
       [](received<messages::admission> const&) {},
       [](received<messages::output_chunk> const&) {},
