@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t longest_line = 4096;
 constexpr std::int64_t patience_ms = 2000;
+constexpr std::int64_t answer_patience_ms = 30000; ///< no client waits longer
 
 std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(boot_clock::now().time_since_epoch()).count();
@@ -79,7 +80,7 @@ void command_socket::poll(std::function<void(ticket, std::string const&)> const&
   for (auto it = clients_.begin(); it != clients_.end();) {
     auto& [id, from] = *it;
     if (!from.asked && read_line(from)) asked.push_back(id);
-    bool const late = !from.asked && now_ms() - from.since_ms > patience_ms;
+    bool const late = now_ms() - from.since_ms > (from.asked ? answer_patience_ms : patience_ms);
     if (late) close(from.descriptor);
     it = late ? clients_.erase(it) : std::next(it);
   }

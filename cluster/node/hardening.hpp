@@ -11,8 +11,8 @@ namespace mayfly::node {
 /// it before there are any. Errors: not_permitted.
 result<void> forbid_new_privileges();
 
-/// No core dumps, not dumpable (so not ptrace-able by its own user, nothing of /proc/self readable to
-/// others), dies with its parent. Errors: not_permitted (`number` is errno).
+/// No core dumps, not dumpable: not ptrace-able by its own user, nothing of /proc/self readable to others.
+/// Errors: not_permitted (`number` is errno).
 result<void> harden_process();
 
 /// The environment of a process that meets content: nothing of the operator's shell, and LD_BIND_NOW. A

@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr auto beat_patience = 1500ms; ///< a frozen child is killed: seen within two seconds
 constexpr auto loading_patience = 30s; ///< until the first beat
+constexpr auto longest_turn = 1s;      ///< of this process's own loop, where it is not away
 constexpr auto drain_patience = 20s;
 constexpr auto exited_memory = 10min;
 constexpr auto key_check_interval = 500ms;
@@ -85,8 +86,16 @@ void supervisor::wait_for_events() {
   }
 }
 
+/// Where this process itself was away (the machine slept, or it was stopped), no child could be heard.
+void supervisor::excuse_own_absence(deadline now) {
+  auto const away = now - std::exchange(last_tick_, now);
+  if (away < longest_turn) return;
+  for (auto& child : children_) child.last_beat += away;
+}
+
 void supervisor::tick() {
   auto const now = boot_clock::now();
+  excuse_own_absence(now);
   for (auto& child : children_) {
     if (!child.process && !stopping_ && child.start_due <= now) start(child);
     if (child.process && now - child.last_beat > (child.ready ? beat_patience : loading_patience))
@@ -151,6 +160,7 @@ void supervisor::ended(slot& child, child_exit exit) {
   child.process.reset();
   child.ready = child.serves = false;
   child.start_due = boot_clock::now() + pause;
+  if (has_role(child.plan.roles, messages::role::operations)) answer_without_operations();
   ++child.restart_count;
   event_log("ended")
       .with("role", child.plan.label)

@@ -54,12 +54,15 @@ private:
   result<void> prepare();
   result<void> prepare_keys();
   result<void> prepare_state_directory();
-  result<void> prepare_certificate(std::filesystem::path const& state);
+  result<void> prepare_certificate();
+  std::filesystem::path self_signed_chain() const;
+  std::filesystem::path self_signed_key() const;
   result<void> start_announcer();
   void finish();
   void loop();
   void wait_for_events();
   void tick();
+  void excuse_own_absence(deadline now);
   void check_keys();
   void take_remote_view();
 
@@ -84,6 +87,7 @@ private:
   void serve(command_socket::ticket client, std::string const& line);
   void serve_status(command_socket::ticket client);
   void pass_status(control_frame const& frame);
+  void answer_without_operations();
   std::string processes_json() const;
   void begin_stop();
   void end_children();
@@ -112,6 +116,7 @@ private:
   std::uint64_t next_query_ = 1;
   std::vector<trusted_key> trusted_;
   deadline next_key_check_{};
+  deadline last_tick_ = boot_clock::now();
   int signals_ = -1;
   bool stopping_ = false;
   deadline stop_by_{};

@@ -55,6 +55,12 @@ void supervisor::pass_status(control_frame const& frame) {
   status_queries_.erase(found);
 }
 
+/// Operations ended: what it was asked is answered with what is known here.
+void supervisor::answer_without_operations() {
+  for (auto const& [number, client] : std::exchange(status_queries_, {}))
+    commands_->answer(client, "{\"processes\": " + processes_json() + "}\n");
+}
+
 std::string supervisor::processes_json() const {
   std::string text =
       "[{\"role\": \"supervisor\", \"pid\": " + std::to_string(getpid()) + ", \"state\": \"running\"}";
@@ -76,7 +82,7 @@ void supervisor::write_file() {
   file.ready = is_ready();
   if (!configuration_.models.empty()) file.model = configuration_.models.front().id.text();
   if (configuration_.http.tls && configuration_.http.certificate.empty())
-    file.certificate = std::filesystem::absolute(configuration_.directory / "state" / "certificate.pem");
+    file.certificate = self_signed_chain();
   file.receipt_key = receipt_key_;
   file.processes.push_back({getpid(), "supervisor"});
   for (auto const& child : children_) {

@@ -20,7 +20,7 @@ namespace mayfly::node {
 namespace {
 
 constexpr char const* cluster_key_prefix = "local-";
-constexpr char const* self_signed_chain = "certificate.pem";
+constexpr auto certificate_reserve = std::chrono::hours(24 * 30);
 
 error failed(literal what) { return error{errc::io, what, errno}; }
 
@@ -42,6 +42,7 @@ int signal_descriptor() {
 
 result<void> supervisor::prepare() {
   raise_limits();
+  if (auto hardened = harden_process(); !hardened) return hardened; // it holds every key of the cluster
   signals_ = signal_descriptor();
   auto const& directory = configuration_.directory;
   for (auto const& [path, mode] : {std::pair{directory, mode_t{0755}}, {directory / "keys", mode_t{0700}}})
@@ -83,7 +84,7 @@ result<void> supervisor::prepare_state_directory() {
   if (geteuid() == 0 && chown(state.c_str(), owner->uid, owner->gid) != 0)
     return failed("the state directory could not be given to the unprivileged user");
   if (!configuration_.join.empty()) return {};
-  if (auto made = prepare_certificate(state); !made) return made;
+  if (auto made = prepare_certificate(); !made) return made;
   auto keys = actors::accounts::key_file::open(state / "api_keys.jsonl");
   if (!keys) return keys.failure();
   // A supervisor that was killed left its own behind: each ends with its cluster.
@@ -98,21 +99,32 @@ result<void> supervisor::prepare_state_directory() {
   return {};
 }
 
-/// Self-signed, once a directory: every gateway of the cluster shows the same one, also after a restart.
-result<void> supervisor::prepare_certificate(std::filesystem::path const& state) {
-  auto& http = configuration_.http;
+/// Self-signed, once a directory and until a month before it ends: every gateway of the cluster shows the
+/// same one, also after a restart. In directories that no child can write to.
+result<void> supervisor::prepare_certificate() {
+  auto const& http = configuration_.http;
   if (!http.tls || !http.certificate.empty()) return {};
-  auto const chain = state / self_signed_chain;
-  auto const key = state / "certificate.key";
-  if (!std::filesystem::exists(chain) || !std::filesystem::exists(key)) {
-    auto made = actors::http::make_self_signed({"localhost", "127.0.0.1", "::1", http.address});
-    if (!made) return made.failure();
-    std::ofstream(chain, std::ios::trunc) << made->chain_pem;
-    auto const pem = made->key_pem.reveal();
-    if (auto written = crypto::write_secret(key, std::as_bytes(std::span(pem.data(), pem.size()))); !written)
-      return written;
-  }
+  std::vector<std::string> const names{"localhost", "127.0.0.1", "::1", http.address};
+  auto const present = actors::http::read_certificate(self_signed_chain(), self_signed_key());
+  if (present && actors::http::is_good_for(present->chain_pem, names, certificate_reserve)) return {};
+  auto made = actors::http::make_self_signed(names);
+  if (!made) return made.failure();
+  auto const pem = made->key_pem.reveal();
+  auto const written =
+      crypto::write_secret(self_signed_key(), std::as_bytes(std::span(pem.data(), pem.size())));
+  if (!written) return written;
+  std::ofstream chain(self_signed_chain(), std::ios::trunc);
+  if (!(chain << made->chain_pem << std::flush)) return failed("the certificate could not be written");
+  event_log("certificate_made");
   return {};
+}
+
+std::filesystem::path supervisor::self_signed_chain() const {
+  return std::filesystem::absolute(configuration_.directory / "certificate.pem");
+}
+
+std::filesystem::path supervisor::self_signed_key() const {
+  return std::filesystem::absolute(configuration_.directory / "keys" / "certificate.key");
 }
 
 name supervisor::cluster_key_name() const { return *name::parse(cluster_key_prefix + id_.text()); }
@@ -156,10 +168,9 @@ node_configuration supervisor::configure(slot const& child, crypto::link_key key
   node.http.admin_port = child.plan.admin_port;
   node.models = configuration_.models;
   for (auto& model : node.models) model.file = std::filesystem::absolute(model.file);
-  auto const self_signed = node.http.tls && node.http.certificate.empty();
-  auto const state = configuration_.directory / "state";
-  if (self_signed) node.http.certificate = state / self_signed_chain;
-  if (self_signed) node.http.private_key = state / "certificate.key";
+  bool const self_signed = node.http.tls && node.http.certificate.empty();
+  if (self_signed) node.http.certificate = self_signed_chain();
+  if (self_signed) node.http.private_key = self_signed_key();
   if (node.http.tls) node.http.certificate = std::filesystem::absolute(node.http.certificate);
   if (node.http.tls) node.http.private_key = std::filesystem::absolute(node.http.private_key);
   node.threads = child.plan.threads;

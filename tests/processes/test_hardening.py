@@ -107,7 +107,7 @@ def test_workers_lock_as_much_as_they_report_to_hold_for_content(cluster):
 
 
 def test_no_process_can_leave_a_core_dump(cluster):
-    for name, pid in processes(cluster):
+    for name, pid in [*processes(cluster), ("supervisor", cluster.process.pid)]:
         assert limit(pid, "Max core file size") == ["0", "0"], name
 
 

@@ -1,7 +1,9 @@
 #include "actors/gateway/http/certificate.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
+#include <ctime>
 #include <fcntl.h>
 #include <memory>
 #include <openssl/bio.h>
@@ -147,6 +149,19 @@ result<certificate> make_self_signed(std::vector<std::string> const& names, std:
       !add_uses(made.get(), alternatives) || X509_sign(made.get(), key.get(), EVP_sha256()) == 0)
     return openssl_failed;
   return to_pem(made.get(), key.get());
+}
+
+bool is_good_for(std::string const& chain_pem, std::vector<std::string> const& names,
+                 std::chrono::hours time) {
+  bio_ptr const text(BIO_new_mem_buf(chain_pem.data(), static_cast<int>(chain_pem.size())));
+  certificate_ptr const shown(text ? PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr) : nullptr);
+  if (!shown) return false;
+  std::time_t until = std::time(nullptr) + std::chrono::duration_cast<std::chrono::seconds>(time).count();
+  if (X509_cmp_time(X509_get0_notAfter(shown.get()), &until) <= 0) return false;
+  return std::all_of(names.begin(), names.end(), [&](std::string const& one) {
+    return is_address(one) ? X509_check_ip_asc(shown.get(), one.c_str(), 0) == 1
+                           : X509_check_host(shown.get(), one.data(), one.size(), 0, nullptr) == 1;
+  });
 }
 
 } // namespace mayfly::actors::http

@@ -26,4 +26,9 @@ result<certificate> make_self_signed(std::vector<std::string> const& names = {"l
                                                                               "::1"},
                                      std::chrono::hours lifetime = std::chrono::hours(24 * 825));
 
+/// True if the first certificate of `chain_pem` names every one of `names` and is valid for `time` from now
+/// on.
+bool is_good_for(std::string const& chain_pem, std::vector<std::string> const& names,
+                 std::chrono::hours time);
+
 } // namespace mayfly::actors::http

@@ -126,3 +126,13 @@ TEST_CASE("a taken port is an error of the machine") {
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.failure().code == errc::io);
 }
+
+TEST_CASE("a certificate is good while it names all and does not end soon") {
+  auto const made = http::make_self_signed({"localhost", "10.0.0.1"}, std::chrono::hours(48));
+  REQUIRE(made);
+  CHECK(http::is_good_for(made->chain_pem, {"localhost", "10.0.0.1"}, std::chrono::hours(47)));
+  CHECK_FALSE(http::is_good_for(made->chain_pem, {"localhost"}, std::chrono::hours(49)));
+  CHECK_FALSE(http::is_good_for(made->chain_pem, {"localhost", "10.0.0.2"}, std::chrono::hours(1)));
+  CHECK_FALSE(http::is_good_for(made->chain_pem, {"other"}, std::chrono::hours(1)));
+  CHECK_FALSE(http::is_good_for("no certificate", {}, std::chrono::hours(1)));
+}
