@@ -30,9 +30,11 @@ public:
 class model_language {
 public:
   virtual ~model_language() = default;
-  /// Applies the chat template where the request is a conversation, and tokenises. Errors: invalid_request,
-  /// too_large, unsupported, out_of_memory.
-  virtual result<prepared_prompt> prepare(messages::infer const& request) const = 0;
+  /// Applies the chat template where the request is a conversation, and tokenises; a text that cannot fit
+  /// into `context_tokens` is not tokenised. Errors: invalid_request, context_length_exceeded (`number`: the
+  /// context), too_large, unsupported, out_of_memory.
+  virtual result<prepared_prompt> prepare(messages::infer const& request,
+                                          std::uint32_t context_tokens) const = 0;
   virtual std::unique_ptr<text_stream> open(std::span<ephemeral_text const> stops) const = 0;
   /// Appends a token's own bytes, which may be a part of a character: for log probabilities.
   virtual void append_bytes(token_id token, ephemeral_text& out) const = 0;

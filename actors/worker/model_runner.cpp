@@ -74,7 +74,7 @@ void model_runner::infer(cluster::peer_ref const& from, std::shared_ptr<messages
 
 result<gpu::sequence_request> model_runner::prepare(messages::infer const& request,
                                                     running_choice& choice) const {
-  auto prompt = model_.language->prepare(request);
+  auto prompt = model_.language->prepare(request, model_.engine->context_tokens());
   if (!prompt) return prompt.failure();
   auto const room =
       room_for_answer(prompt->tokens.size(), request.parameters.max_tokens, model_.engine->context_tokens());

@@ -38,12 +38,13 @@ class text_language final : public model_language {
 public:
   explicit text_language(gpu::model_text text) : text_(std::move(text)) {}
 
-  result<prepared_prompt> prepare(messages::infer const& request) const override {
+  result<prepared_prompt> prepare(messages::infer const& request,
+                                  std::uint32_t context_tokens) const override {
     switch (request.kind) {
     case messages::prompt_kind::chat:
-      return prepare_chat(request);
+      return prepare_chat(request, context_tokens);
     case messages::prompt_kind::text:
-      return prepare_text(request);
+      return prepare_text(request, context_tokens);
     case messages::prompt_kind::tokens:
       break;
     }
@@ -63,7 +64,13 @@ public:
   }
 
 private:
-  result<prepared_prompt> prepare_chat(messages::infer const& request) const {
+  /// An engine's thread must not spend its time on a text of megabytes that is then refused.
+  result<void> check_length(std::size_t bytes, std::uint32_t context_tokens) const {
+    if (text_.tokens->least_tokens(bytes) < context_tokens) return {};
+    return error{errc::context_length_exceeded, "the prompt exceeds the context", context_tokens};
+  }
+
+  result<prepared_prompt> prepare_chat(messages::infer const& request, std::uint32_t context_tokens) const {
     if (text_.chat == nullptr)
       return error{errc::invalid_request, "the model has no chat template that we run", 0};
     std::vector<gpu::chat_message> conversation;
@@ -80,12 +87,14 @@ private:
       return error{memory ? errc::overloaded : errc::invalid_request,
                    "the model's chat template refuses the conversation", rendered.failure().number};
     }
+    if (auto const fits = check_length(rendered->text.size(), context_tokens); !fits) return fits.failure();
     prepared_prompt prompt;
     prompt.tokens = text_.tokens->encode(*rendered);
     return prompt;
   }
 
-  result<prepared_prompt> prepare_text(messages::infer const& request) const {
+  result<prepared_prompt> prepare_text(messages::infer const& request, std::uint32_t context_tokens) const {
+    if (auto const fits = check_length(request.prompt.size(), context_tokens); !fits) return fits.failure();
     prepared_prompt prompt;
     if (text_.tokens->adds_bos() && text_.tokens->bos()) prompt.tokens.push_back(*text_.tokens->bos());
     auto const encoded = text_.tokens->encode(request.prompt.reveal());

@@ -5,6 +5,8 @@
 #include "gpu/text/normalization.hpp"
 #include "gpu/text/utf8.hpp"
 
+#include <algorithm>
+
 namespace mayfly::gpu {
 
 /// What one call of `encode` needs; wiped at its end.
@@ -29,7 +31,15 @@ tokenizer::tokenizer(vocabulary_source const& source, vocabulary tokens, pre_tok
       adds_bos_(source.bos && source.add_bos.value_or(pieces_.traits().add_bos)),
       nfc_(source.normalizer == text_normalizer::as_pre_tokenizer
                ? pieces_.traits().nfc
-               : source.normalizer == text_normalizer::nfc) {}
+               : source.normalizer == text_normalizer::nfc) {
+  for (std::size_t id = 0; id < tokens_.size(); ++id)
+    longest_token_ = std::max(longest_token_, tokens_.bytes(static_cast<token_id>(id)).size());
+}
+
+std::size_t tokenizer::least_tokens(std::size_t bytes) const noexcept {
+  constexpr std::size_t most_shrunk_by_nfc = 4; // of UTF-8: nine bytes of Hangul letters become three
+  return bytes / (longest_token_ * (nfc_ ? most_shrunk_by_nfc : 1));
+}
 
 ephemeral_tokens tokenizer::encode(std::string_view text) const { return encode_parts(text, {}); }
 

@@ -26,6 +26,9 @@ public:
   /// A chat template's output: special tokens match inside the template's own spans, and nowhere else.
   ephemeral_tokens encode(template_output const& prompt) const;
 
+  /// A lower bound of how many tokens `bytes` of text become, without looking at them.
+  std::size_t least_tokens(std::size_t bytes) const noexcept;
+
   /// Appends what `token` stands for; control tokens only where `special` is set.
   void decode(token_id token, ephemeral_text& out, bool special) const;
 
@@ -56,6 +59,7 @@ private:
   std::optional<token_id> bos_, eos_;
   bool adds_bos_ = false;
   bool nfc_ = false;
+  std::size_t longest_token_ = 1; ///< in bytes
 };
 
 } // namespace mayfly::gpu

@@ -138,7 +138,7 @@ private:
 
 class byte_language final : public actors::model_language {
 public:
-  result<actors::prepared_prompt> prepare(messages::infer const& request) const override {
+  result<actors::prepared_prompt> prepare(messages::infer const& request, std::uint32_t) const override {
     actors::prepared_prompt prompt;
     for (auto const& message : request.messages) take(message.content.reveal(), prompt.tokens);
     take(request.prompt.reveal(), prompt.tokens);

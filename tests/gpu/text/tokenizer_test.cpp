@@ -62,6 +62,7 @@ TEST_CASE("Any Unicode text comes back from its tokens, normalised") {
   for (int round = 0; round < 300; ++round) {
     auto const text = random_unicode(random, random() % 60);
     CHECK(decode_all(tokens, tokens.encode(text).reveal()) == std::string(to_nfc(text).reveal()));
+    CHECK(tokens.least_tokens(text.size()) <= tokens.encode(text).size());
   }
 }
 
@@ -126,6 +127,15 @@ TEST_CASE("Of the added tokens that begin at one place the longest matches") {
   vocabulary.add("<|a", token_type::control);
   vocabulary.add("<|a|>", token_type::control);
   CHECK(ids(vocabulary.make()->encode(make_prompt({{"<|a|>", true}}))) == std::vector<token_id>{257});
+}
+
+TEST_CASE("How few tokens a text can become follows from the longest token") {
+  byte_vocabulary bytes("gpt-2");
+  auto const shortest = bytes.make();
+  CHECK(shortest->least_tokens(1000) == 1000);
+  CHECK(shortest->encode(std::string(1000, 'x')).size() == 1000);
+  bytes.add("<|a special one|>", token_type::control);
+  CHECK(bytes.make()->least_tokens(1000) == 1000 / 17);
 }
 
 TEST_CASE("A long word merges as its short neighbours do") {
