@@ -1,5 +1,7 @@
 #include "actors/api/json_writer.hpp"
 
+#include "protocol/crypto/encoding.hpp"
+
 #include <charconv>
 #include <cmath>
 
@@ -111,10 +113,7 @@ json_writer& json_writer::number(float value) {
 
 json_writer& json_writer::hexadecimal(std::span<std::byte const> bytes) {
   out_.push_back('"');
-  for (auto const byte : bytes) {
-    out_.push_back(digits[std::to_integer<unsigned>(byte) >> 4]);
-    out_.push_back(digits[std::to_integer<unsigned>(byte) & 15]);
-  }
+  out_.append(crypto::to_hexadecimal(bytes));
   out_.push_back('"');
   return *this;
 }

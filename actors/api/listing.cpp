@@ -1,8 +1,6 @@
 #include "actors/api/listing.hpp"
 
-#include "actors/api/json_writer.hpp"
-#include "protocol/messages/enumerators.hpp"
-#include "protocol/messages/visit.hpp"
+#include "actors/api/message_json.hpp"
 
 namespace mayfly::actors::api {
 namespace {
@@ -13,53 +11,6 @@ void write_one(json_writer& json, served_model const& model, name const& as) {
   json.raw(R"(,"root":)").string(model.id.view());
   json.raw(R"(,"context_tokens":)").number(model.context_tokens);
   json.raw(R"(,"demonstration":)").boolean(model.demonstration).raw("}");
-}
-
-template <messages::message M>
-void write_fields(json_writer& json, M const& message);
-
-template <class T>
-void write_value(json_writer& json, T const& value) {
-  if constexpr (messages::message<T>)
-    write_fields(json, value);
-  else if constexpr (std::is_same_v<T, bool>)
-    json.boolean(value);
-  else if constexpr (std::is_enum_v<T>)
-    json.string(messages::enumerator_name(value));
-  else if constexpr (std::is_unsigned_v<T>)
-    json.number(std::uint64_t{value});
-  else if constexpr (std::is_signed_v<T>)
-    json.number(std::int64_t{value});
-  else if constexpr (std::is_same_v<T, name>)
-    json.string(value.view());
-  else if constexpr (std::is_same_v<T, messages::bytes32> || std::is_same_v<T, messages::bytes64>)
-    json.hexadecimal(value);
-  else
-    json.string(value.text()); // ids
-}
-
-template <class T>
-void write_value(json_writer& json, std::vector<T> const& values) {
-  json.raw("[");
-  for (std::size_t index = 0; index < values.size(); ++index) {
-    if (index != 0) json.raw(",");
-    write_value(json, values[index]);
-  }
-  json.raw("]");
-}
-
-template <messages::message M>
-void write_fields(json_writer& json, M const& message) {
-  static_assert(messages::holds_metadata_only<M>());
-  json.raw("{");
-  bool first = true;
-  messages::for_each_field(message, [&](auto const& field, auto const& value) {
-    if (!first) json.raw(",");
-    first = false;
-    json.string(field.name.view()).raw(":");
-    write_value(json, value);
-  });
-  json.raw("}");
 }
 
 } // namespace
@@ -90,7 +41,7 @@ void write_receipt(ephemeral_text& out, messages::receipt_answer const& answer) 
   json.raw(R"({"object":"receipt","request":)").string(answer.request.text());
   json.raw(R"(,"state":)").string(messages::enumerator_name(answer.state)).raw(R"(,"receipt":)");
   if (answer.receipt)
-    write_fields(json, *answer.receipt);
+    write_message(json, *answer.receipt);
   else
     json.raw("null");
   json.raw(R"(,"head_counter":)").number(answer.head_counter);

@@ -2,6 +2,7 @@
 #include "actors/api/draft.hpp"
 #include "actors/api/json_document.hpp"
 #include "actors/api/listing.hpp"
+#include "protocol/crypto/encoding.hpp"
 #include "protocol/messages/enumerators.hpp"
 #include "protocol/messages/visit.hpp"
 
@@ -14,24 +15,6 @@ using boost::json::value;
 
 template <messages::message M>
 bool read_fields(value const& json, M& into);
-
-int digit_of(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
-template <std::size_t Size>
-bool read_bytes(std::string_view text, std::array<std::byte, Size>& into) {
-  if (text.size() != 2 * Size) return false;
-  for (std::size_t index = 0; index < Size; ++index) {
-    auto const high = digit_of(text[2 * index]);
-    auto const low = digit_of(text[2 * index + 1]);
-    if (high < 0 || low < 0) return false;
-    into[index] = static_cast<std::byte>(high * 16 + low);
-  }
-  return true;
-}
 
 template <class T>
 bool read_whole(value const& json, T& into) {
@@ -79,7 +62,7 @@ bool read_value(value const& json, T& into) {
   } else if constexpr (std::is_arithmetic_v<T>) {
     return read_whole(json, into);
   } else if constexpr (std::is_same_v<T, messages::bytes32> || std::is_same_v<T, messages::bytes64>) {
-    return read_bytes(text_or_empty(json), into);
+    return crypto::from_hexadecimal(text_or_empty(json), into).has_value();
   } else {
     return read_parsed(text_or_empty(json), into); // names and ids
   }

@@ -36,7 +36,6 @@ void engine_thread::loop() {
   while (take_commands(commands)) {
     pulse_->busy_since = boot_clock::now().time_since_epoch().count();
     turn(commands);
-    pulse_->turns.fetch_add(1, std::memory_order_relaxed);
   }
 }
 

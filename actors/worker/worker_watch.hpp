@@ -12,7 +12,6 @@ namespace mayfly::actors {
 /// Written by one engine thread.
 struct engine_pulse {
   std::atomic<std::int64_t> busy_since{0}; ///< boot clock, in ns; 0: it waits for work
-  std::atomic<std::uint64_t> turns{0};
 };
 
 /// The pulses of a worker's engines. Thread-safe.

@@ -1,61 +1,18 @@
 #include "cluster/node/status_json.hpp"
 
-#include "actors/api/json_writer.hpp"
+#include "actors/api/message_json.hpp"
 #include "cluster/node/role_names.hpp"
-#include "protocol/messages/visit.hpp"
 
 namespace mayfly::node {
 namespace {
 
 using actors::api::json_writer;
 
-template <messages::message M>
-void write_message(json_writer& out, M const& message);
-
-template <class T>
-void write_value(json_writer& out, T const& value) {
-  if constexpr (messages::message<T>)
-    write_message(out, value);
-  else if constexpr (std::same_as<T, bool>)
-    out.boolean(value);
-  else if constexpr (std::same_as<T, name>)
-    out.string(value.view());
-  else if constexpr (messages::detail::is_id<T>::value)
-    out.string(value.text());
-  else if constexpr (std::is_enum_v<T>)
-    out.number(static_cast<std::int64_t>(value));
-  else if constexpr (std::floating_point<T>)
-    out.number(static_cast<double>(value));
-  else if constexpr (std::integral<T>)
-    out.number(static_cast<std::uint64_t>(value));
-  else if constexpr (messages::detail::is_vector<T>::value) {
-    out.raw("[");
-    for (std::size_t index = 0; index < value.size(); ++index) {
-      if (index != 0) out.raw(", ");
-      write_value(out, value[index]);
-    }
-    out.raw("]");
-  } else
-    out.hexadecimal(value);
-}
-
-template <messages::message M>
-void write_message(json_writer& out, M const& message) {
-  out.raw("{");
-  bool first = true;
-  messages::for_each_field(message, [&](auto const& field, auto const& value) {
-    if (!std::exchange(first, false)) out.raw(", ");
-    out.string(field.name.view()).raw(": ");
-    write_value(out, value);
-  });
-  out.raw("}");
-}
-
 template <class Report>
 void write_report(json_writer& out, std::string_view key, std::optional<Report> const& report) {
   if (!report) return;
   out.raw(", ").string(key).raw(": ");
-  write_message(out, *report);
+  actors::api::write_message(out, *report);
 }
 
 void write_node(json_writer& out, actors::node_status const& node) {

@@ -1,5 +1,7 @@
 #include "cluster/transport/zap.hpp"
 
+#include "protocol/crypto/encoding.hpp"
+
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -7,7 +9,6 @@
 namespace mayfly::cluster {
 namespace {
 
-constexpr std::string_view digits = "0123456789abcdef";
 constexpr std::size_t question_parts = 7; // version, id, domain, address, identity, mechanism, credentials
 
 void send_text(link_socket const& to, std::string_view text, int flags) {
@@ -52,25 +53,11 @@ bool zap_handler::admits(std::string const& domain, std::string const& mechanism
   return trust_.admits(key);
 }
 
-std::string user_id_of(bytes32 const& key) {
-  std::string text;
-  for (auto const byte : key) {
-    text.push_back(digits[std::to_integer<unsigned>(byte) >> 4]);
-    text.push_back(digits[std::to_integer<unsigned>(byte) & 15]);
-  }
-  return text;
-}
+std::string user_id_of(bytes32 const& key) { return crypto::to_hexadecimal(key); }
 
 result<bytes32> key_of(std::string_view user_id) {
   bytes32 key{};
-  if (user_id.size() != 2 * key.size()) return error{errc::malformed, "a user id is 64 digits", 0};
-  for (std::size_t index = 0; index < key.size(); ++index) {
-    auto const high = digits.find(user_id[2 * index]);
-    auto const low = digits.find(user_id[2 * index + 1]);
-    if (high == digits.npos || low == digits.npos)
-      return error{errc::malformed, "a user id is hexadecimal", static_cast<std::int64_t>(2 * index)};
-    key[index] = static_cast<std::byte>(high << 4 | low);
-  }
+  if (auto const read = crypto::from_hexadecimal(user_id, key); !read) return read.failure();
   return key;
 }
 

@@ -249,10 +249,4 @@ result<std::unique_ptr<ingress>> ingress::open(ingress_options options, ingress_
   return std::unique_ptr<ingress>(std::move(made));
 }
 
-std::string url_of(ingress_options const& options, std::uint16_t port) {
-  bool const v6 = options.address.find(':') != std::string::npos;
-  return std::string(options.tls ? "https://" : "http://") + (v6 ? "[" : "") + options.address +
-         (v6 ? "]" : "") + ":" + std::to_string(port);
-}
-
 } // namespace mayfly::actors::http

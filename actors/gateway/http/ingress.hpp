@@ -74,7 +74,4 @@ public:
   virtual void stop() = 0;
 };
 
-/// "http://127.0.0.1:8080"
-std::string url_of(ingress_options const& options, std::uint16_t port);
-
 } // namespace mayfly::actors::http
