@@ -35,7 +35,7 @@ constexpr face faces[] = {
     {errc::worker_lost, 502, "server_error", "worker_lost", "The worker was lost while it answered."},
     {errc::deadline_exceeded, 504, "server_error", "deadline_exceeded", "The request's deadline passed."},
     {errc::cancelled, 499, "server_error", "cancelled", "The request was cancelled."},
-    {errc::draining, 503, "server_error", "draining", "This node takes no new requests."},
+    {errc::draining, 503, "server_error", "draining", "This node is stopping: try another, or again."},
     {errc::unavailable, 503, "server_error", "unavailable", "A part of the cluster that the request needs is gone."},
 };
 // clang-format on
