@@ -95,6 +95,30 @@ class Cluster:
     def status(self):
         return json.loads(self.mayfly("status", "--json"))
 
+    def nodes(self):
+        """What the nodes said last; nothing while the front is away."""
+        return (self.status().get("cluster") or {}).get("nodes", [])
+
+    def linked_workers(self):
+        return [node for node in self.nodes() if node.get("worker") and node["linked"]]
+
+    def reports(self, kind):
+        """What every node that is a "gateway", a "retention" or a "worker" says of itself as such."""
+        return [node[kind] for node in self.nodes() if node.get(kind)]
+
+    def loads(self):
+        """What every worker says of each of its models."""
+        return [model for worker in self.reports("worker") for model in worker["models"]]
+
+    def no_lease_open(self):
+        leases = self.reports("retention")
+        return leases and all(report["leases_open"] == 0 for report in leases)
+
+    def workers_are_idle(self):
+        loads = self.loads()
+        return loads and all(model["running"] == 0 and model["waiting"] == 0 and
+                             model["kv_blocks_free"] == model["kv_blocks"] for model in loads)
+
     def request_log(self):
         return [json.loads(line) for line in (self.directory / "state/requests.jsonl").read_text().splitlines()]
 

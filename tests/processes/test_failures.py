@@ -68,14 +68,6 @@ def all_running(cluster):
     return all(process["state"] == "running" for process in cluster.status()["processes"])
 
 
-def leases(cluster):
-    return [node["retention"] for node in cluster.status()["cluster"]["nodes"] if node.get("retention")]
-
-
-def no_lease_open(cluster):
-    return leases(cluster) and all(report["leases_open"] == 0 for report in leases(cluster))
-
-
 def ask(cluster):
     return httpx.post(cluster.url + "/v1/chat/completions", json=body(cluster, max_tokens=4), headers=headers(cluster),
                       timeout=20)
@@ -104,12 +96,12 @@ def test_killing_a_worker_under_load_hangs_no_client(own_cluster):
     assert any(stream.done and not stream.error for stream in streams), "the other worker's streams go on"
     wait_for(lambda: all_running(own_cluster), 15, "the worker is back")
     assert sum(process["restarts"] for process in processes(own_cluster, "worker")) == 1
-    wait_for(lambda: no_lease_open(own_cluster), 10, "every lease is closed")
+    wait_for(own_cluster.no_lease_open, 10, "every lease is closed")
     wait_for(lambda: ask(own_cluster).status_code == 200, 10, "the cluster answers")
 
 
 def replays(cluster):
-    return sum(node["gateway"]["replayed"] for node in cluster.status()["cluster"]["nodes"] if node.get("gateway"))
+    return sum(gateway["replayed"] for gateway in cluster.reports("gateway"))
 
 
 def lose_a_stopped_worker(cluster):
@@ -148,14 +140,8 @@ def test_killing_the_front_leaves_workers_wiped_and_meets_again(own_cluster):
     wait_for(lambda: all_running(own_cluster), 20, "the front is back")
     assert set(own_cluster.pids("worker")) == workers, "workers live on"
     wait_for(lambda: ask(own_cluster).status_code == 200, 20, "the cluster answers again")
-
-    def wiped():
-        nodes = own_cluster.status()["cluster"]["nodes"]
-        loads = [model for node in nodes if node.get("worker") for model in node["worker"]["models"]]
-        return loads and all(model["kv_blocks_free"] == model["kv_blocks"] for model in loads)
-
-    wait_for(wiped, 10, "workers hold nothing of the lost front's requests")
-    wait_for(lambda: no_lease_open(own_cluster), 20, "every lease is closed")
+    wait_for(own_cluster.workers_are_idle, 10, "workers hold nothing of the lost front's requests")
+    wait_for(own_cluster.no_lease_open, 20, "every lease is closed")
 
 
 def test_a_frozen_worker_is_killed_and_replaced_within_seconds(own_cluster):
@@ -202,12 +188,12 @@ def test_a_worker_lost_amid_an_answer_that_is_not_streamed_costs_a_replay_only(o
 
     with ThreadPoolExecutor(6) as pool:
         answers = [pool.submit(answer, seed) for seed in range(6)]
-        wait_for(lambda: any(lease["leases_open"] for lease in leases(own_cluster)), 10, "requests run")
+        wait_for(lambda: any(lease["leases_open"] for lease in own_cluster.reports("retention")), 10, "requests run")
         time.sleep(0.1)
         os.kill(own_cluster.pids("worker")[0], signal.SIGKILL)
         for each in answers:
             assert each.result().status_code == 200, each.result().text
-    wait_for(lambda: no_lease_open(own_cluster), 10, "every lease is closed")
+    wait_for(own_cluster.no_lease_open, 10, "every lease is closed")
 
 
 def test_the_key_of_a_cluster_that_was_killed_ends_with_the_next_start(tmp_path):
@@ -244,7 +230,7 @@ def test_a_slow_client_does_not_grow_memory(own_cluster):
         slow.recv(16)
         answer = ask(own_cluster)
         assert answer.status_code == 200, "others are served meanwhile"
-    wait_for(lambda: no_lease_open(own_cluster), 10, "the lease closes when it leaves")
+    wait_for(own_cluster.no_lease_open, 10, "the lease closes when it leaves")
 
 
 def test_the_sdk_retries_what_is_worth_it(own_cluster):
@@ -259,7 +245,7 @@ def test_the_sdk_retries_what_is_worth_it(own_cluster):
 def test_a_restarted_cluster_keeps_its_receipts(shape, tmp_path):
     with Cluster("--workers", "1", *shape) as cluster:
         request_id = ask(cluster).json()["id"]
-        wait_for(lambda: no_lease_open(cluster), 10, "the lease is closed")
+        wait_for(cluster.no_lease_open, 10, "the lease is closed")
         for pid in cluster.pids("front") + cluster.pids("retention"):
             os.kill(pid, signal.SIGKILL)
 

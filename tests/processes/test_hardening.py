@@ -97,8 +97,7 @@ def test_workers_lock_as_much_as_they_report_to_hold_for_content(cluster):
     workers = processes(cluster, "worker")
 
     def reported():
-        nodes = cluster.status()["cluster"]["nodes"]
-        bytes_held = [node["worker"]["content_bytes"] for node in nodes if node.get("worker")]
+        bytes_held = [worker["content_bytes"] for worker in cluster.reports("worker")]
         return bytes_held if len(bytes_held) == len(workers) else None
 
     largest = max(wait_for(reported, 10, "every worker reports"))

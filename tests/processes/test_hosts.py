@@ -48,11 +48,6 @@ def in_host(prefix, *command):
     return subprocess.run([*prefix, *command], capture_output=True, text=True, timeout=30, check=True).stdout
 
 
-def linked_workers(cluster):
-    seen = cluster.status().get("cluster") or {"nodes": []}  # none while the front is away
-    return [node for node in seen["nodes"] if node.get("worker") and node["linked"]]
-
-
 def http(cluster, prefix, method, path, body=None):
     """Status, headers and JSON of a request made on that host."""
     program = ("import httpx, json, sys; method, url, key, body = sys.argv[1:]; answer = httpx.request(method, url, "
@@ -75,16 +70,16 @@ def test_another_hosts_workers_serve_the_cluster(two_hosts):
         seed = first.info()["join"]
         with Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join", seed.replace("tcp://", ""),
                      command_prefix=there) as second:
-            assert linked_workers(first) == [], "a host that nobody trusts gives nothing"
+            assert first.linked_workers() == [], "a host that nobody trusts gives nothing"
             first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
-            wait_for(lambda: linked_workers(first), 10, "the other host's worker is linked")
+            wait_for(first.linked_workers, 10, "the other host's worker is linked")
             assert ask(first, here)[0] == 200
             for pid in first.pids("front"):
                 os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: first.info().get("ready") and linked_workers(first), 20, "the front is back, and they meet")
+            wait_for(lambda: first.info().get("ready") and first.linked_workers(), 20, "the front is back, and they meet")
             assert ask(first, here)[0] == 200
             first.mayfly("keys", "revoke", "host-b")
-            wait_for(lambda: not linked_workers(first), 10, "a revoked host's workers are gone")
+            wait_for(lambda: not first.linked_workers(), 10, "a revoked host's workers are gone")
             assert ask(first, here)[0] == 503
 
 
@@ -97,7 +92,7 @@ def test_a_frozen_worker_of_another_host_leaves_its_receipt_unconfirmed_until_it
         with Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join",
                      first.info()["join"].replace("tcp://", ""), command_prefix=there) as second:
             first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
-            wait_for(lambda: linked_workers(first), 10, "the other host's worker is linked")
+            wait_for(first.linked_workers, 10, "the other host's worker is linked")
 
             def receipt():
                 _, _, answer = http(first, here, "GET", f"/v1/receipts/{request}")
@@ -110,11 +105,11 @@ def test_a_frozen_worker_of_another_host_leaves_its_receipt_unconfirmed_until_it
             try:
                 status, request = ask(first, here)  # the loss is not seen yet: the worker was sent the prompt
                 assert status in (502, 503, 504)
-                wait_for(lambda: not linked_workers(first), 5, "the loss is seen")
+                wait_for(lambda: not first.linked_workers(), 5, "the loss is seen")
                 silent = wait_for(receipt, 20, "the receipt is signed though a holder is silent")
                 assert not silent["confirmed"]
             finally:
-                for pid in frozen:
+                for pid in reversed(frozen):  # the worker first: its supervisor would end it for its silence
                     os.kill(pid, signal.SIGCONT)
             amended = wait_for(lambda: (found := receipt()) and found["confirmed"] and found, 20, "it is amended")
             assert amended["counter"] > silent["counter"]

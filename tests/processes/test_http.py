@@ -354,12 +354,7 @@ def test_clients_that_leave_at_any_point_leave_nothing_behind(small):
             wire.send(data[:cut])
     with Wire(small.url) as wire:
         wire.send(data)
-
-    def no_lease_open():
-        reports = [node["retention"] for node in small.status()["cluster"]["nodes"] if node.get("retention")]
-        return reports and all(report["leases_open"] == 0 for report in reports)
-
-    wait_for(no_lease_open, 8, "every lease is closed")
+    wait_for(small.no_lease_open, 8, "every lease is closed")
     assert still_serves(small)
 
 

@@ -83,13 +83,7 @@ def test_a_stream_that_is_closed_early_stops_on_the_worker(client, cluster):
                                             extra_body={"ignore_eos": True})
     next(iter(stream))
     stream.close()
-
-    def idle():
-        nodes = cluster.status()["cluster"]["nodes"]
-        models = [model for node in nodes for model in (node.get("worker") or {}).get("models", [])]
-        return models and all(model["running"] == 0 and model["kv_blocks_free"] == model["kv_blocks"] for model in models)
-
-    wait_for(idle, 5, "every worker is idle again")
+    wait_for(cluster.workers_are_idle, 5, "every worker is idle again")
 
 
 def test_models_are_listed(client, cluster):

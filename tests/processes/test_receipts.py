@@ -72,9 +72,4 @@ def test_receipts_form_a_chain(client, cluster, tmp_path):
 
 def test_a_closed_lease_leaves_none_open(client, cluster):
     ask(client, cluster)
-
-    def none_open():
-        reports = [node["retention"] for node in cluster.status()["cluster"]["nodes"] if node.get("retention")]
-        return reports and all(report["leases_open"] == 0 for report in reports)
-
-    wait_for(none_open, 5, "no lease is open")
+    wait_for(cluster.no_lease_open, 5, "no lease is open")

@@ -55,16 +55,12 @@ def slow_streams(own_cluster):
         yield lambda count, choices=1: [leaving.enter_context(SlowStream(own_cluster, choices)) for _ in range(count)]
 
 
-def reports(cluster, kind):
-    return [node[kind] for node in cluster.status()["cluster"]["nodes"] if node.get(kind)]
-
-
 def generated(cluster):
-    return sum(model["decode_tokens"] for worker in reports(cluster, "worker") for model in worker["models"])
+    return sum(model["decode_tokens"] for model in cluster.loads())
 
 
 def requests_running(cluster):
-    return sum(gateway["running"] for gateway in reports(cluster, "gateway"))
+    return sum(gateway["running"] for gateway in cluster.reports("gateway"))
 
 
 def another_client_asks(cluster):
@@ -101,10 +97,6 @@ def front_memory(cluster):
     return sum(resident(pid) for pid in cluster.pids("front") + cluster.pids("gateway"))
 
 
-def no_lease_open(cluster):
-    return all(report["leases_open"] == 0 for report in reports(cluster, "retention"))
-
-
 def test_generation_pauses_for_clients_that_do_not_read_and_goes_on_when_they_do(own_cluster, slow_streams):
     streams = slow_streams(3)
     while streams:
@@ -115,7 +107,7 @@ def test_generation_pauses_for_clients_that_do_not_read_and_goes_on_when_they_do
         assert sum(len(choice["logprobs"]["content"]) for event in events for choice in event["choices"]
                    if choice.get("logprobs")) == TOKENS, "what was held back comes in full"
         wait_for(lambda paused_at=paused_at: generated(own_cluster) > paused_at, 10, "its generation went on")
-    wait_for(lambda: no_lease_open(own_cluster), 20, "every lease is closed")
+    wait_for(own_cluster.no_lease_open, 20, "every lease is closed")
 
 
 def test_many_clients_that_do_not_read_leave_memory_bounded_and_others_served(own_cluster, slow_streams):
@@ -129,5 +121,5 @@ def test_many_clients_that_do_not_read_leave_memory_bounded_and_others_served(ow
     for stream in streams:
         stream.socket.close()
     wait_for(lambda: requests_running(own_cluster) == 0, 20, "no request is left of clients that left")
-    wait_for(lambda: no_lease_open(own_cluster), 20, "every lease is closed")
+    wait_for(own_cluster.no_lease_open, 20, "every lease is closed")
     assert another_client_asks(own_cluster)
