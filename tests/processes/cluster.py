@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("MAYFLY_BINARY", ROOT / "build/release/mayfly"))
 TINY_MODEL = ROOT / "tests/models/tiny-default-5.8M-q8_0.gguf"
+SHAPES = {"together": (), "split": ("--split",)}
 
 
 def wait_for(condition, seconds, what):

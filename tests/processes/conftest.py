@@ -1,8 +1,6 @@
 import pytest
-from cluster import Cluster
+from cluster import SHAPES, Cluster
 from openai import OpenAI
-
-SHAPES = {"together": (), "split": ("--split",)}
 
 
 @pytest.fixture(scope="session", params=SHAPES)

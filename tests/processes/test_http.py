@@ -5,19 +5,19 @@ import json
 
 import httpx
 import pytest
-from cluster import TINY_MODEL, Cluster, wait_for
+from cluster import SHAPES, TINY_MODEL, Cluster, wait_for
 from wire import Wire
 
 CHAT = "/v1/chat/completions"
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
+@pytest.fixture(scope="module", params=SHAPES)
+def small(request, tmp_path_factory):
     """A cluster that takes bodies of 64 KiB."""
     file = tmp_path_factory.mktemp("small") / "mayfly.toml"
     file.write_text("[http]\nmax_body_bytes = 65536\nport = 0\n"
                     f"[[model]]\nid = 'tiny'\naliases = ['little']\nfile = '{TINY_MODEL}'\n")
-    with Cluster("--config", str(file), models=()) as running:
+    with Cluster("--config", str(file), *SHAPES[request.param], models=()) as running:
         yield running
 
 

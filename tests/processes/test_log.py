@@ -6,7 +6,7 @@ import secrets
 
 import httpx
 import pytest
-from cluster import TINY_MODEL, Cluster, wait_for
+from cluster import SHAPES, TINY_MODEL, Cluster, wait_for
 from wire import Wire
 
 CHAT = "/v1/chat/completions"
@@ -17,13 +17,12 @@ SAMPLING = {"stream", "n", "temperature", "top_p", "top_k", "min_p", "repetition
 PRICE_PROMPT, PRICE_COMPLETION = 0.25, 2.0  # per million tokens
 
 
-@pytest.fixture(scope="module", params=["together", "split"])
+@pytest.fixture(scope="module", params=SHAPES)
 def priced(request, tmp_path_factory):
     file = tmp_path_factory.mktemp("priced") / "mayfly.toml"
-    file.write_text(f"split = {'true' if request.param == 'split' else 'false'}\n[http]\nport = 0\n"
-                    f"[[model]]\nid = 'tiny'\nfile = '{TINY_MODEL}'\nprice_prompt = {PRICE_PROMPT}\n"
+    file.write_text(f"[http]\nport = 0\n[[model]]\nid = 'tiny'\nfile = '{TINY_MODEL}'\nprice_prompt = {PRICE_PROMPT}\n"
                     f"price_completion = {PRICE_COMPLETION}\n")
-    with Cluster("--config", str(file), models=()) as running:
+    with Cluster("--config", str(file), *SHAPES[request.param], models=()) as running:
         yield running
 
 

@@ -5,14 +5,14 @@ import subprocess
 
 import httpx
 import pytest
-from cluster import BINARY, TINY_MODEL, Cluster
+from cluster import BINARY, SHAPES, TINY_MODEL, Cluster
 from openai import OpenAI
 from wire import Wire
 
 
-@pytest.fixture(scope="module")
-def secure():
-    with Cluster("--tls") as running:
+@pytest.fixture(scope="module", params=SHAPES)
+def secure(request):
+    with Cluster("--tls", *SHAPES[request.param]) as running:
         yield running
 
 
@@ -64,15 +64,17 @@ def test_a_handshake_that_stops_in_the_middle_holds_up_nobody(secure):
         assert httpx.get(secure.url + "/healthz", verify=trusting(secure.info()["certificate"])).status_code == 200
 
 
-def test_a_given_certificate_is_shown(tmp_path):
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_given_certificate_is_shown_by_every_gateway(shape, tmp_path):
     certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-subj", "/CN=mayfly.test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key),
                     "-out", str(certificate)], check=True, capture_output=True)
-    with Cluster("--tls", "--certificate", str(certificate), "--private-key", str(key)) as running:
-        with Wire(running.url, trusting(certificate)) as wire:
-            shown = wire.socket.getpeercert(binary_form=True)
-        assert ssl.DER_cert_to_PEM_cert(shown).strip() == certificate.read_text().strip()
+    with Cluster("--tls", "--certificate", str(certificate), "--private-key", str(key), *shape) as running:
+        for url in running.info()["urls"]:
+            with Wire(url, trusting(certificate)) as wire:
+                shown = wire.socket.getpeercert(binary_form=True)
+            assert ssl.DER_cert_to_PEM_cert(shown).strip() == certificate.read_text().strip()
         assert running.mayfly("chat", "--certificate", str(certificate), "--max-tokens", "4", "Hello").strip()
 
 
@@ -94,8 +96,10 @@ def test_a_certificate_that_is_missing_or_none_is_refused(tmp_path):
     assert "certificate cannot be used" in refused(tmp_path, "--tls", "--certificate", str(text), "--private-key", str(text))
 
 
-def test_tls_beyond_loopback_is_served():
-    with Cluster("--tls", "--address", "0.0.0.0") as running:
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_tls_beyond_loopback_is_served(shape):
+    with Cluster("--tls", "--address", "0.0.0.0", *shape) as running:
         context = trusting(running.info()["certificate"])
-        port = running.url.rsplit(":", 1)[1]
-        assert httpx.get(f"https://127.0.0.1:{port}/healthz", verify=context).status_code == 200
+        for url in running.info()["urls"]:
+            port = url.rsplit(":", 1)[1]
+            assert httpx.get(f"https://127.0.0.1:{port}/healthz", verify=context).status_code == 200
