@@ -1,4 +1,5 @@
-"""Clients that read nothing of a long stream: generation waits for them, memory stays bounded, nobody else notices."""
+"""Clients that read nothing of a long stream, or drip their request: generation waits for the ones, the others are
+refused; memory stays bounded, nobody else notices."""
 
 import contextlib
 import json
@@ -8,8 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from cluster import wait_for
-from wire import Wire
+from cluster import SHAPES, Cluster, wait_for
+from wire import Drip, Wire
 
 TOKENS = 450
 OTHERS_TOKENS = 40
@@ -46,6 +47,20 @@ class SlowStream(Wire):
 def body(cluster, tokens, **fields):
     question = [{"role": "user", "content": "Tell me a story about the sea."}]
     return {"model": cluster.model, "messages": question, "max_tokens": tokens, "ignore_eos": True, **fields}
+
+
+def start_dripping(cluster):
+    """A cluster, and two clients of it that do not come to the end of their head or body."""
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {cluster.api_key}\r\n"
+    whole = f"{head}Content-Type: application/json\r\nContent-Length: 4000\r\n\r\n"
+    return cluster, {"head": Drip(cluster.url, f"{head}X-Slow: ".encode()), "body": Drip(cluster.url, whole.encode() + b'{"')}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def dripping():
+    """They drip while the other tests run: that they are refused takes half a minute to show."""
+    with contextlib.ExitStack() as running:
+        yield {name: start_dripping(running.enter_context(Cluster(*shape))) for name, shape in SHAPES.items()}
 
 
 @pytest.fixture
@@ -123,3 +138,20 @@ def test_many_clients_that_do_not_read_leave_memory_bounded_and_others_served(ow
     wait_for(lambda: requests_running(own_cluster) == 0, 20, "no request is left of clients that left")
     wait_for(own_cluster.no_lease_open, 20, "every lease is closed")
     assert another_client_asks(own_cluster)
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_request_that_only_drips_in_gets_408_and_leaves_no_receipt(dripping, shape, part):
+    cluster, clients = dripping[shape]
+    client = clients[part]
+    client.join(60)
+    assert client.answer is not None and client.answer.status == 408, client.answer
+    assert client.answer.headers["connection"] == "close" and client.wire.closed()
+    error = client.answer.json()["error"]
+    assert error["code"] == "request_timeout" and error["type"] == "invalid_request_error"
+    request = client.answer.headers["x-request-id"]
+    line = wait_for(lambda: [line for line in cluster.request_log() if line["request"] == request], 5, "it is logged")[0]
+    assert line["status"] == 408 and line["prompt_tokens"] == 0
+    answer = httpx.get(f"{cluster.url}/v1/receipts/{request}", headers={"Authorization": f"Bearer {cluster.api_key}"})
+    assert answer.status_code == 404, "no worker was told of it"

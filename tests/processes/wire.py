@@ -1,8 +1,10 @@
 """HTTP by hand: bytes in, parsed answers out, for requests that no client library would send."""
 
 import json
+import select
 import socket
 import ssl
+import threading
 from urllib.parse import urlsplit
 
 
@@ -99,3 +101,18 @@ class Wire:
 
     def __exit__(self, *_):
         self.socket.close()
+
+
+class Drip(threading.Thread):
+    """A client that sends the beginning of a request and then a letter now and then, until there is an answer."""
+
+    def __init__(self, url, beginning):
+        super().__init__(daemon=True)
+        self.wire, self.beginning, self.answer = Wire(url), beginning, None
+        self.start()
+
+    def run(self):
+        self.wire.send(self.beginning)
+        while not select.select([self.wire.socket], [], [], 0.5)[0]:
+            self.wire.send(b"x")
+        self.answer = self.wire.receive()
