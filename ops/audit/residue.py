@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,30 +24,62 @@ CONTROL = BUILD / "ops/audit/mayfly_leaking"
 ORACLE = BUILD / "ops/oracles/mayfly_oracle"
 VOCABULARY = 4096  # of the tiny model
 ROUND = 25  # at most: so that reuse cannot hide what wiping should
-CONFIGURATION = "[http]\nrequest_seconds = 2\n"
+SMALL_CACHE = 33 * 48 * 1024  # KV of the tiny model's longest sequence, and one block
+# Where a process could leave a file beside its cluster's directory, a dump of its memory among them.
+ELSEWHERE = ("/tmp", "/var/tmp", "/dev/shm", "/var/log", "/var/crash", "/var/lib/systemd/coredump", Path.home(), Path.cwd())
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A cluster that is audited, and by what share of the rounds."""
+
+    title: str
+    options: tuple = ()
+    request_seconds: int = 2
+    kv_bytes: int = 0
+    loses_workers: bool = False
+    plants: bool = False  # a canary in a file elsewhere, which must be found
+    share: float = 1
+
+    def configuration(self):
+        return (f"[http]\nport = 0\nrequest_seconds = {self.request_seconds}\n"
+                f"[[model]]\nid = 'tiny'\nfile = '{TINY_MODEL}'\nkv_bytes = {self.kv_bytes}\n")
+
+
+SHORT = (Shape("together"), Shape("split", ("--split",)), Shape("tls", ("--tls",), share=0.25))
+FULL = (*SHORT, Shape("small cache", kv_bytes=SMALL_CACHE, share=0.25),
+        Shape("lost worker", request_seconds=30, loses_workers=True, share=0.25))
 
 
 def leases_closed(cluster):
-    nodes = cluster.status()["cluster"]["nodes"]
-    leases = [node["retention"] for node in nodes if node.get("retention")]
-    gateways = [node["gateway"] for node in nodes if node.get("gateway")]
-    workers = [model for node in nodes if node.get("worker") for model in node["worker"]["models"]]
-    return (leases and all(report["leases_open"] == 0 for report in leases)
-            and all(report["running"] == 0 for report in gateways)
-            and all(model["running"] == 0 and model["waiting"] == 0 for model in workers))
+    return (cluster.no_lease_open() and cluster.workers_are_idle()
+            and all(report["running"] == 0 for report in cluster.reports("gateway")))
 
 
 def files_of(cluster):
-    """Every file of the cluster's directory, every regular file that its processes hold open, and shared memory."""
+    """Every file of the cluster's directory, and every regular file that its processes hold open."""
     found = {path for path in cluster.directory.rglob("*") if path.is_file()}
     for pid in cluster.pids():
         for link in Path(f"/proc/{pid}/fd").iterdir():
             target = Path(os.readlink(link))
             if target.is_file() and target.suffix != ".gguf":
                 found.add(target)
-    found |= {path for path in Path("/dev/shm").iterdir() if path.is_file()}
     # This cluster's own key stands in its cluster.json; nothing of a request does.
     return sorted(str(path) for path in found)
+
+
+def changed_elsewhere(stamp, cluster):
+    """A running `find`: the files of other places that anybody wrote since the stamp, but for the audit's own."""
+    return subprocess.Popen(["find", *(str(place) for place in ELSEWHERE if Path(place).is_dir()), "-xdev",
+                             "(", "-path", str(stamp.parent), "-o", "-path", str(cluster.directory), ")", "-prune", "-o",
+                             "-type", "f", "(", "-newer", str(stamp), "-o", "-cnewer", str(stamp), ")", "-print0"],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def is_gone(finding):
+    """Whether it says of a file alone that it could not be read, as it is there no more."""
+    label, where, _ = (finding.split(" ", 1)[0], *finding.split(" ", 1)[1].rsplit(" ", 1))
+    return label == "UNREADABLE" and where.startswith("/") and not Path(where).exists()
 
 
 @functools.cache
@@ -84,7 +117,7 @@ def programs_of(cluster):
     return sorted(path for path in found if path.startswith("/") and Path(path).is_file())
 
 
-def scan(cluster, needles, folder):
+def scan(cluster, needles, elsewhere, folder):
     """A needle that stands in a program or a library anyway shows nothing and is left out: words of an answer, or
     four ids that are a table's numbers too. They are few, or the audit would look for too little."""
     needles = sorted(set(needles))
@@ -93,20 +126,30 @@ def scan(cluster, needles, folder):
     if len(public) * 20 > len(needles):
         sys.exit(f"residue: {len(public)} of {len(needles)} needles stand in libraries: canaries are not random enough")
     kept = [needle for index, needle in enumerate(needles) if index not in public]
-    return run_scanner(kept, [*map(str, cluster.pids()), *files_of(cluster)], folder)
+    changed = [path.decode(errors="surrogateescape") for path in elsewhere.communicate()[0].split(b"\0") if path]
+    findings, size = run_scanner(kept, [*map(str, cluster.pids()), *files_of(cluster), *changed], folder)
+    return [finding for finding in findings if not is_gone(finding)], size
 
 
-def run_round(cluster, count, source, folder):
-    """Sends `count` canaries over all paths in turn, then scans. Returns (canaries, findings, bytes)."""
+def run_round(cluster, count, shape, source, stamp):
+    """Sends `count` canaries over all paths in turn, then scans. Returns (traffic, findings, bytes)."""
     traffic = Traffic(cluster)
     canaries = [canary.make(source) for _ in range(count)]
-    paths = traffic.paths()
+    paths = traffic.paths_of_a_loss() if shape.loses_workers else traffic.paths()
     for index, word in enumerate(canaries):
         paths[index % len(paths)](word)
     traffic.client.close()
     wait_for(lambda: leases_closed(cluster), 15, "every lease is closed")
     time.sleep(0.3)  # workers report idle before their last scrub: nothing to wait on from outside
-    return canaries, *scan(cluster, needles_of(canaries, traffic.outputs), folder)
+    with tempfile.NamedTemporaryFile(prefix="mayfly-audit-") as planted:
+        if shape.plants:
+            planted.write(canaries[0].encode())
+            planted.flush()
+        elsewhere = changed_elsewhere(stamp, cluster)
+        found, size = scan(cluster, needles_of(canaries, traffic.outputs), elsewhere, stamp.parent)
+        if shape.plants and not any(planted.name in line for line in found):
+            sys.exit("residue: a canary in a file elsewhere was not found: the audit proves nothing of such files")
+    return traffic, found, size
 
 
 def with_role(finding, names):
@@ -116,19 +159,30 @@ def with_role(finding, names):
     return f"{label} {where.replace(pid, names.get(pid, pid), 1)}"
 
 
-def audit(title, options, rounds, source, folder, binary):
+def not_tried(cluster, shape, overdue):
+    """What the traffic was to bring about and did not: the audit would say nothing of it."""
+    if shape.loses_workers:
+        return [] if sum(gateway["replayed"] for gateway in cluster.reports("gateway")) else ["a replay"]
+    preempted = sum(model["preemptions"] for model in cluster.loads())
+    return [what for what, count in (("a deadline that passed", overdue), ("a preemption", preempted)) if not count]
+
+
+def audit(shape, rounds, source, folder, binary):
+    """(canaries, findings, what was not tried)"""
+    stamp = folder / "stamp"
+    stamp.touch()
     configuration = folder / "audit.toml"
-    configuration.write_text(CONFIGURATION)
-    canaries, findings, scanned = 0, [], 0
-    with Cluster("--workers", "2", "--config", str(configuration), *options, binary=binary) as cluster:
-        names = {str(process["pid"]): process["role"] for process in cluster.info()["processes"]}
+    configuration.write_text(shape.configuration())
+    canaries, overdue, findings, scanned = 0, 0, [], 0
+    with Cluster("--workers", "2", "--config", str(configuration), *shape.options, models=(), binary=binary) as cluster:
         for number in range(rounds):
-            sent, found, size = run_round(cluster, ROUND, source, folder)
-            canaries, scanned = canaries + len(sent), scanned + size
+            traffic, found, size = run_round(cluster, ROUND, shape, source, stamp)
+            canaries, overdue, scanned = canaries + ROUND, overdue + traffic.overdue, scanned + size
+            names = {str(process["pid"]): process["role"] for process in cluster.info()["processes"]}
             findings += [with_role(line, names) for line in found]
-            print(f"  {title}, round {number + 1} of {rounds}: {canaries} canaries, {len(findings)} findings, "
+            print(f"  {shape.title}, round {number + 1} of {rounds}: {canaries} canaries, {len(findings)} findings, "
                   f"{scanned >> 20} MiB scanned", flush=True)
-    return canaries, findings
+        return canaries, findings, not_tried(cluster, shape, overdue)
 
 
 def show(findings):
@@ -143,20 +197,21 @@ def show(findings):
 def main():
     options = argparse.ArgumentParser(description="residue audit")
     options.add_argument("--full", action="store_true", help="1,000 canaries instead of 50")
+    options.add_argument("--rounds", type=int, help="rounds of 25 canaries a shape: 20 in full, else 1")
     options.add_argument("--seed", type=int, default=None)
     chosen = options.parse_args()
     source = random.Random(chosen.seed)
-    rounds = 20 if chosen.full else 1
+    rounds = chosen.rounds or (20 if chosen.full else 1)
     failures = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for title, extra in (("together", ()), ("split", ("--split",)), ("tls", ("--tls",))):
-            shape_rounds = max(1, rounds // 4) if title == "tls" else rounds
-            canaries, findings = audit(title, extra, shape_rounds, source, folder, BUILD / "mayfly")
+        for shape in FULL if chosen.full else SHORT:
+            canaries, findings, untried = audit(shape, max(1, int(rounds * shape.share)), source, folder, BUILD / "mayfly")
             if findings:
-                failures.append(f"{title}: {len(findings)} traces of {canaries} canaries")
+                failures.append(f"{shape.title}: {len(findings)} traces of {canaries} canaries")
                 show(findings)
-        canaries, findings = audit("control", (), 1, source, folder, CONTROL)
+            failures += [f"{shape.title}: {what} did not happen: the audit proves nothing of it" for what in untried]
+        canaries, findings, _ = audit(Shape("control", plants=True), 1, source, folder, CONTROL)
         missed = set(canary.FORMS) - {line.split()[0] for line in findings}
         print(f"  the control found {len(findings)} traces, of the forms "
               f"{', '.join(sorted(set(canary.FORMS) - missed))}")

@@ -1,19 +1,27 @@
 """Requests that carry canaries through every path that content can take into the cluster."""
 
 import json
+import os
+import signal
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
+from cluster import wait_for
+
+PREFILL_CHUNK = 256  # tokens of a step (gpu/engine.hpp)
+MOST_CHOICES = 16
 
 
 class Traffic:
-    """Sends one canary a call; remembers what the model answered."""
+    """Sends one canary a call; remembers what the model answered, and how many requests met their deadline."""
 
     def __init__(self, cluster):
         self.cluster = cluster
         self.outputs = []
+        self.overdue = 0
         self.headers = {"Authorization": f"Bearer {cluster.api_key}"}
         trusted = cluster.info().get("certificate")
         self.client = httpx.Client(base_url=cluster.url, headers=self.headers, timeout=60,
@@ -22,7 +30,11 @@ class Traffic:
     def paths(self):
         return [self.normal, self.streamed, self.long, self.completion, self.tokens, self.cancelled, self.unknown_model,
                 self.unknown_field, self.malformed, self.half_sent, self.deadline, self.in_headers, self.in_places,
-                self.unknown_key, self.too_large]
+                self.unknown_key, self.too_large, self.crowded]
+
+    def paths_of_a_loss(self):
+        return [self.killed, self.normal, self.streamed, self.long, self.completion, self.tokens, self.cancelled, self.half_sent,
+                self.in_places]
 
     def body(self, canary, **fields):
         message = {"role": "user", "content": f"Please repeat {canary} and {canary} again."}
@@ -51,10 +63,15 @@ class Traffic:
         self.keep(text)
 
     def long(self, canary):
-        message = {"role": "user", "content": f"{canary} " * 14}
-        answer = self.client.post("/v1/chat/completions", json={"model": self.cluster.model, "messages": [message],
-                                                                "max_tokens": 8})
-        assert answer.status_code in (200, 400), answer.status_code
+        """A prompt of more than one chunk of prefill and many blocks of KV; the first tries may be beyond the context."""
+        for repetitions in (17, 15, 13):
+            message = {"role": "user", "content": f"{canary} " * repetitions}
+            answer = self.client.post("/v1/chat/completions", json={"model": self.cluster.model, "messages": [message],
+                                                                    "max_tokens": 8})
+            if answer.status_code != 400:
+                break
+        answer.raise_for_status()
+        assert answer.json()["usage"]["prompt_tokens"] > PREFILL_CHUNK * 5 // 4
 
     def completion(self, canary):
         answer = self.client.post("/v1/completions", json={"model": self.cluster.model, "prompt": f"Say {canary} ",
@@ -91,9 +108,42 @@ class Traffic:
             connection.sendall(self.head(len(body)) + body[:len(body) * 3 // 4])
 
     def deadline(self, canary):
-        """More tokens than the cluster's deadline leaves time for."""
-        answer = self.chat(canary, n=16, ignore_eos=True, max_tokens=400)
+        """More tokens than the cluster's deadline leaves time for, however fast it is."""
+        ask = lambda _: self.chat(canary, n=MOST_CHOICES, ignore_eos=True, max_tokens=400).status_code
+        for requests in (3, 12, 48):
+            with ThreadPoolExecutor(requests) as pool:
+                statuses = list(pool.map(ask, range(requests)))
+            assert set(statuses) <= {200, 504}, statuses
+            self.overdue += statuses.count(504)
+            if 504 in statuses:
+                return
+
+    def crowded(self, canary):
+        """More sequences than the KV cache holds to their ends: some are preempted and computed again."""
+        answer = self.chat(canary, n=MOST_CHOICES // 2, ignore_eos=True, max_tokens=300)
         assert answer.status_code in (200, 504), answer.status_code
+        for choice in answer.json().get("choices", []):
+            self.keep(choice["message"]["content"][:40])
+
+    def killed(self, canary):
+        """A worker dies amid requests: the other one answers what was not streamed."""
+        victim = self.cluster.pids("worker")[0]
+        with ThreadPoolExecutor(4) as pool:
+            answers = [pool.submit(self.chat, canary, n=4, ignore_eos=True, max_tokens=300) for _ in range(4)]
+            body = self.body(canary, stream=True, ignore_eos=True, max_tokens=300)
+            with self.client.stream("POST", "/v1/chat/completions", json=body) as answer:
+                lines = answer.iter_lines()
+                next(lines)
+                os.kill(victim, signal.SIGKILL)
+                for _ in lines:
+                    pass
+            for each in answers:
+                each.result().raise_for_status()
+                for choice in each.result().json()["choices"]:
+                    self.keep(choice["message"]["content"][:40])
+        wait_for(lambda: victim not in self.cluster.pids() and self.cluster.all_running() and
+                 len(self.cluster.linked_workers()) == 2, 20, "another worker is there")
+        assert not os.path.exists(f"/proc/{victim}"), "what the lost worker held is gone with it"
 
     def in_headers(self, canary):
         plain = canary.replace('"', "")

@@ -96,6 +96,9 @@ class Cluster:
     def status(self):
         return json.loads(self.mayfly("status", "--json"))
 
+    def all_running(self):
+        return all(process["state"] == "running" for process in self.status()["processes"])
+
     def nodes(self):
         """What the nodes said last; nothing while the front is away."""
         return (self.status().get("cluster") or {}).get("nodes", [])

@@ -64,10 +64,6 @@ def processes(cluster, role):
     return [process for process in cluster.status()["processes"] if process["role"] == role]
 
 
-def all_running(cluster):
-    return all(process["state"] == "running" for process in cluster.status()["processes"])
-
-
 def ask(cluster):
     return httpx.post(cluster.url + "/v1/chat/completions", json=body(cluster, max_tokens=4), headers=headers(cluster),
                       timeout=20)
@@ -85,7 +81,7 @@ def test_killing_a_worker_under_load_hangs_no_client(own_cluster):
         assert stream.done or stream.error, "a stream ended without a word"
         assert "transport" not in (stream.error or {}), "a stream was cut off without an error event"
     assert any(stream.done and not stream.error for stream in streams), "the other worker's streams go on"
-    wait_for(lambda: all_running(own_cluster), 15, "the worker is back")
+    wait_for(own_cluster.all_running, 15, "the worker is back")
     assert sum(process["restarts"] for process in processes(own_cluster, "worker")) == 1
     wait_for(own_cluster.no_lease_open, 10, "every lease is closed")
     wait_for(lambda: ask(own_cluster).status_code == 200, 10, "the cluster answers")
@@ -97,7 +93,7 @@ def replays(cluster):
 
 def lose_a_stopped_worker(cluster):
     """Requests while one worker is stopped, which then dies: all are answered. True if one had to be replayed."""
-    wait_for(lambda: all_running(cluster), 20, "every worker runs")
+    wait_for(cluster.all_running, 20, "every worker runs")
     victim = cluster.pids("worker")[0]
     os.kill(victim, signal.SIGSTOP)
     streams = [Stream(cluster, max_tokens=8) for _ in range(6)]
@@ -128,7 +124,7 @@ def test_killing_the_front_leaves_workers_wiped_and_meets_again(own_cluster):
         os.kill(pid, signal.SIGKILL)
     stream.join(20)
     assert not stream.is_alive()
-    wait_for(lambda: all_running(own_cluster), 20, "the front is back")
+    wait_for(own_cluster.all_running, 20, "the front is back")
     assert set(own_cluster.pids("worker")) == workers, "workers live on"
     wait_for(lambda: ask(own_cluster).status_code == 200, 20, "the cluster answers again")
     wait_for(own_cluster.workers_are_idle, 10, "workers hold nothing of the lost front's requests")
@@ -141,7 +137,7 @@ def test_a_frozen_worker_is_killed_and_replaced_within_seconds(own_cluster):
     begin = time.monotonic()
     wait_for(lambda: frozen not in own_cluster.pids("worker"), 5, "the frozen worker is gone")
     assert time.monotonic() - begin < 3
-    wait_for(lambda: all_running(own_cluster), 15, "a new worker runs")
+    wait_for(own_cluster.all_running, 15, "a new worker runs")
     assert ask(own_cluster).status_code == 200
 
 
