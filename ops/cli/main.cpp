@@ -1,6 +1,7 @@
 // `mayfly`: the one binary. Commands are declared here and done in the files beside it.
 #include "ops/cli/commands.hpp"
 #include "ops/cli/completion.hpp"
+#include "ops/cli/unknown_words.hpp"
 #include "protocol/crypto/initialise.hpp"
 
 #include <CLI/CLI.hpp>
@@ -42,6 +43,19 @@ void with_directory(CLI::App* command, command_line& line) {
       ->capture_default_str();
 }
 
+/// What a number may be, in words: CLI11's own say neither of which value they speak nor of which option.
+CLI::Validator from(double low, double high) {
+  auto const number = [](double value) { return std::to_string(static_cast<std::int64_t>(value)); };
+  auto const must = high >= 0x7FFFFFFF ? "must be at least " + number(low)
+                                       : "must lie between " + number(low) + " and " + number(high);
+  return {[=](std::string& given) {
+            double value = 0;
+            bool const is_number = CLI::detail::lexical_cast(given, value);
+            return is_number && value >= low && value <= high ? std::string() : must + ", not " + given;
+          },
+          ""};
+}
+
 /// Names that the command line gives as text; false (with a sentence) where one is not a name.
 bool take_name(std::string const& text, name& into) {
   if (text.empty()) return true;
@@ -74,7 +88,7 @@ void declare_up(command_line& line) {
                  "cluster configuration (TOML); options override nothing in it");
   up->add_option("--model", line.up.models, "GGUF file to serve; repeat for several");
   up->add_option("--workers", cluster.workers, "worker processes")
-      ->check(CLI::Range(0, 1024))
+      ->check(from(0, 1024))
       ->capture_default_str();
   up->add_option("--threads", cluster.threads_per_worker, "threads a worker (0: share out the processors)");
   up->add_option("--address", cluster.http.address, "HTTP address; beyond loopback only with --tls")
@@ -121,8 +135,9 @@ void declare_chat(command_line& line) {
   chat->add_option("prompt", line.chat.prompt, "one question; without it, a conversation");
   chat->add_option("--system", line.chat.system, "system message");
   chat->add_option("--model", line.chat.model, "model (default: the cluster's first)");
-  chat->add_option("--max-tokens", line.chat.max_tokens, "longest answer");
-  chat->add_option("--temperature", line.chat.temperature, "sampling temperature (0: greedy; default 0.7)");
+  chat->add_option("--max-tokens", line.chat.max_tokens, "longest answer")->check(from(1, 0x7FFFFFFF));
+  chat->add_option("--temperature", line.chat.temperature, "sampling temperature (0: greedy; default 0.7)")
+      ->check(from(0, 2));
   chat->add_flag("--receipt", line.chat.receipt, "wait for the deletion receipt and say what it proves");
 }
 
@@ -186,6 +201,12 @@ void declare_completion(command_line& line) {
   completion->add_option("shell", line.shell)->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
 }
 
+int refuse(command_line const& line, CLI::ParseError const& problem, std::vector<std::string> const& words) {
+  auto const unknown = cli::unknown_word(line.app, words);
+  std::cerr << "mayfly: " << (unknown ? *unknown : std::string(problem.what())) << '\n';
+  return 2;
+}
+
 } // namespace
 
 int main(int count, char** arguments) {
@@ -206,7 +227,8 @@ int main(int count, char** arguments) {
   try {
     line.app.parse(count, arguments);
   } catch (CLI::ParseError const& problem) {
-    return line.app.exit(problem) == 0 ? 0 : 2; // --help and --version come this way too
+    if (problem.get_exit_code() == 0) return line.app.exit(problem); // --help and --version
+    return refuse(line, problem, {arguments + 1, arguments + count});
   }
   return line.run();
 }

@@ -38,6 +38,21 @@ def test_a_wrong_command_line_ends_with_2(wrong):
     assert mayfly(*wrong).returncode == 2
 
 
+@pytest.mark.parametrize("wrong, said", [
+    (("statsu",), "`mayfly` has no command statsu: did you mean status? "),
+    (("keys", "lst"), "`mayfly keys` has no command lst: did you mean list? "),
+    (("up", "--wrokers", "2"), "`mayfly up` has no option --wrokers: did you mean --workers? "),
+    (("chat", "--temprature=1", "Hello"), "`mayfly chat` has no option --temprature: did you mean --temperature? "),
+    (("keys",), "`mayfly keys` needs a command: show, list, trust, revoke, make. "),
+    (("chat", "--max-tokens", "0", "Hello"), "--max-tokens: must be at least 1, not 0\n"),
+    (("chat", "--max-tokens", "-5", "Hello"), "--max-tokens: must be at least 1, not -5\n"),
+    (("up", "--workers", "-1"), "--workers: must lie between 0 and 1024, not -1\n")], ids=str)
+def test_a_wrong_word_is_named_and_the_nearest_one_proposed(wrong, said):
+    run = mayfly(*wrong)
+    assert run.returncode == 2 and run.stdout == ""
+    assert run.stderr.startswith("mayfly: " + said) and run.stderr.count("\n") == 1
+
+
 def test_the_completion_script_is_bash_and_completes(tmp_path):
     script = tmp_path / "mayfly.bash"
     script.write_text(mayfly("completion", "bash").stdout)
