@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <chrono>
+#include <csignal>
 #include <iostream>
 #include <set>
 #include <thread>
@@ -16,7 +17,19 @@ struct turn {
   std::string text;
   std::string request_id;
   int status = 0;
+  bool stopped = false; ///< by Ctrl-C
 };
+
+/// Ctrl-C since the last question.
+std::sig_atomic_t volatile interrupts = 0;
+
+/// In a conversation Ctrl-C ends what is being said, not the conversation; at the prompt, or a second time,
+/// it ends that too. The read at the prompt must fail of it: no SA_RESTART.
+void follow_interrupts() {
+  struct sigaction action{};
+  action.sa_handler = [](int) { interrupts = interrupts + 1; };
+  sigaction(SIGINT, &action, nullptr);
+}
 
 json::object request_of(chat_options const& options, std::string const& model, json::array const& messages) {
   json::object request{{"model", model}, {"messages", messages}, {"stream", true}};
@@ -54,8 +67,10 @@ turn ask(http_client& client, chat_options const& options, std::string const& mo
   auto outcome =
       client.post("/v1/chat/completions", json::serialize(request_of(options, model, messages)), listen);
   std::cout << '\n';
+  answer.stopped = !outcome && outcome.failure().code == errc::cancelled;
+  if (answer.stopped) return answer;
   if (!outcome)
-    answer.status = explain("no answer", outcome.failure());
+    answer.status = explain("no answer from " + client.url(), outcome.failure());
   else if (outcome->status != 200)
     answer.status = explain("refused", *outcome);
   else
@@ -95,7 +110,7 @@ int show_receipt(http_client& client, std::string const& id) {
   auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   for (;;) {
     auto answer = client.get("/v1/receipts/" + id);
-    if (!answer) return explain("no receipt", answer.failure());
+    if (!answer) return explain("no receipt from " + client.url(), answer.failure());
     if (answer->status == 200) {
       json::error_code problem;
       auto const parsed = json::parse(answer->body, problem);
@@ -113,25 +128,53 @@ void add_message(json::array& messages, std::string_view role, std::string const
   messages.push_back(json::object{{"role", role}, {"content", content}});
 }
 
-int converse(http_client& client, chat_options const& options, std::string const& model,
+/// Asks, and keeps in `messages` what was said: also of an answer that was stopped.
+turn take_turn(http_client& client, chat_options const& options, std::string const& model,
+               json::array& messages) {
+  interrupts = 0;
+  auto answer = ask(client, options, model, messages);
+  if (answer.status != 0 || (answer.stopped && answer.text.empty()))
+    messages.pop_back();
+  else
+    add_message(messages, "assistant", answer.text);
+  if (answer.stopped)
+    std::cout << "(stopped; what was said so far stands. Ctrl-C again ends the conversation)\n";
+  else if (options.receipt && answer.status == 0)
+    answer.status = show_receipt(client, answer.request_id);
+  return answer;
+}
+
+int converse(http_client& client, chat_options const& options, listed_model const& model,
              json::array messages) {
   bool const person = isatty(STDIN_FILENO) == 1;
-  if (person) std::cout << "Talking to " << model << ". Nothing of this is stored. End with Ctrl-D.\n";
+  if (person) {
+    std::cout << "Talking to " << model.id
+              << (model.demonstration ? ", a demonstration model: it is too small to know much" : "")
+              << ". Nothing of this is stored. Ctrl-C stops an answer, Ctrl-D ends.\n";
+    follow_interrupts();
+    client.cancel_when([] { return interrupts != 0; });
+  }
   std::string line;
   int status = 0;
   while ((person && std::cout << "> " << std::flush), std::getline(std::cin, line)) {
     if (line.empty()) continue;
     add_message(messages, "user", line);
-    auto const answer = ask(client, options, model, messages);
-    status = answer.status;
-    if (status != 0)
-      messages.pop_back();
-    else
-      add_message(messages, "assistant", answer.text);
-    if (options.receipt && status == 0) status = show_receipt(client, answer.request_id);
+    status = take_turn(client, options, model.id, messages).status;
+    if (interrupts > 1) break;
   }
   if (person) std::cout << '\n';
   return status;
+}
+
+/// The one that was asked for, or the cluster's first.
+std::optional<listed_model> choose_model(http_client& client, std::string const& wanted) {
+  auto const models = list_models(client);
+  if (!models) return std::nullopt;
+  for (auto const& model : *models)
+    if (wanted.empty() || model.id == wanted) return model;
+  if (!wanted.empty()) return listed_model{wanted, false}; // the cluster says what is wrong with it
+  std::cerr << "mayfly: " << client.url() << " lists no model: is it a Mayfly cluster?\n";
+  return std::nullopt;
 }
 
 } // namespace
@@ -139,13 +182,16 @@ int converse(http_client& client, chat_options const& options, std::string const
 int chat(chat_options const& options) {
   auto access = find_cluster(options.access);
   if (!access) return 1;
-  auto const model = options.model.empty() ? access->model : options.model;
+  auto const wanted = options.model.empty() ? access->model : options.model;
   http_client client(std::move(*access));
+  auto const model = !wanted.empty() && !options.prompt.empty() ? std::optional(listed_model{wanted, false})
+                                                                : choose_model(client, wanted);
+  if (!model) return 1;
   json::array messages;
   if (!options.system.empty()) add_message(messages, "system", options.system);
-  if (options.prompt.empty()) return converse(client, options, model, std::move(messages));
+  if (options.prompt.empty()) return converse(client, options, *model, std::move(messages));
   add_message(messages, "user", options.prompt);
-  auto const answer = ask(client, options, model, messages);
+  auto const answer = ask(client, options, model->id, messages);
   if (answer.status != 0 || !options.receipt) return answer.status;
   return show_receipt(client, answer.request_id);
 }
@@ -155,7 +201,7 @@ int receipt_get(access_options const& options, std::string const& id) {
   if (!access) return 1;
   http_client client(std::move(*access));
   auto answer = client.get("/v1/receipts/" + id);
-  if (!answer) return explain("no receipt", answer.failure());
+  if (!answer) return explain("no receipt from " + client.url(), answer.failure());
   if (answer->status != 200 && answer->status != 202) return explain("no receipt", *answer);
   std::cout << answer->body << '\n';
   return answer->status == 200 ? 0 : 1;

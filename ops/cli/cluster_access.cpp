@@ -18,7 +18,7 @@ std::optional<cluster_access> find_cluster(access_options const& options) {
     char const* key = std::getenv("MAYFLY_API_KEY");
     if (key == nullptr) std::cerr << "mayfly: --url needs the key in the environment: MAYFLY_API_KEY\n";
     if (key == nullptr) return std::nullopt;
-    return cluster_access{options.url, key, options.certificate, {}};
+    return cluster_access{base_url(options.url), key, options.certificate, {}};
   }
   std::ifstream file(options.directory / "cluster.json");
   std::stringstream text;
@@ -35,6 +35,26 @@ std::optional<cluster_access> find_cluster(access_options const& options) {
                         text_of(object, "model")};
   if (!options.certificate.empty()) access.certificate = options.certificate;
   return access;
+}
+
+std::optional<std::vector<listed_model>> list_models(http_client& client) {
+  auto const answer = client.get("/v1/models");
+  if (!answer) explain("no answer from " + client.url(), answer.failure());
+  if (!answer) return std::nullopt;
+  if (answer->status != 200) explain("refused", *answer);
+  if (answer->status != 200) return std::nullopt;
+  std::vector<listed_model> models;
+  boost::json::error_code problem;
+  auto const parsed = boost::json::parse(answer->body, problem);
+  auto const* data = !problem && parsed.is_object() ? parsed.get_object().if_contains("data") : nullptr;
+  if (data == nullptr || !data->is_array()) return models;
+  for (auto const& entry : data->get_array()) {
+    if (!entry.is_object()) continue;
+    auto const* demonstration = entry.get_object().if_contains("demonstration");
+    models.push_back({text_of(entry.get_object(), "id"),
+                      demonstration != nullptr && *demonstration == boost::json::value(true)});
+  }
+  return models;
 }
 
 int explain(std::string_view what, http_answer const& answer) {

@@ -5,6 +5,7 @@
 
 #include <boost/json/object.hpp>
 #include <optional>
+#include <vector>
 
 namespace mayfly::cli {
 
@@ -13,6 +14,13 @@ std::optional<cluster_access> find_cluster(access_options const& options);
 
 /// A string member, or the empty string.
 std::string text_of(boost::json::object const& object, std::string_view key);
+
+struct listed_model {
+  std::string id;
+  bool demonstration = false;
+};
+/// /v1/models. Says on standard error why there is no list.
+std::optional<std::vector<listed_model>> list_models(http_client& client);
 
 /// Prints what failed; returns exit status 1.
 int explain(std::string_view what, http_answer const& answer);

@@ -50,7 +50,47 @@ std::size_t on_header(char* bytes, std::size_t, std::size_t count, void* context
   return count;
 }
 
+int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return (*static_cast<std::function<bool()> const*>(context))() ? 1 : 0;
+}
+
+error failure_of(CURLcode code) {
+  switch (code) {
+  case CURLE_URL_MALFORMAT:
+  case CURLE_UNSUPPORTED_PROTOCOL:
+    return {errc::configuration, "that is no URL of a cluster: http://HOST:PORT or https://HOST:PORT", 0};
+  case CURLE_COULDNT_RESOLVE_HOST:
+    return {errc::unavailable, "no host has that name", 0};
+  case CURLE_COULDNT_CONNECT:
+    return {errc::unavailable, "nothing answers there: is the cluster up, and is it this port?", 0};
+  case CURLE_OPERATION_TIMEDOUT:
+    return {errc::unavailable, "nothing answers there in time: is the cluster up, and reachable from here?",
+            0};
+  case CURLE_PEER_FAILED_VERIFICATION:
+    return {errc::untrusted, "its certificate is not trusted here: name it with --certificate FILE", 0};
+  case CURLE_SSL_CACERT_BADFILE:
+    return {errc::configuration, "the certificate file cannot be read, or holds none", 0};
+  case CURLE_SSL_CONNECT_ERROR:
+    return {errc::unavailable, "TLS could not begin: does the cluster speak plain http?", 0};
+  case CURLE_ABORTED_BY_CALLBACK:
+    return {errc::cancelled, "stopped", 0};
+  default:
+    return {errc::unavailable, "the connection ended before the answer did: is it http, or https?", 0};
+  }
+}
+
 } // namespace
+
+std::string base_url(std::string given) {
+  if (given.find("://") == std::string::npos) given = "http://" + given;
+  auto const without = [&given](std::string_view end) {
+    while (given.ends_with(end)) given.resize(given.size() - end.size());
+  };
+  without("/");
+  without("/v1");
+  without("/");
+  return given;
+}
 
 struct http_client::handle {
   CURL* curl = curl_easy_init();
@@ -90,17 +130,20 @@ result<http_answer> http_client::perform(std::string_view path,
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, handle_->headers);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, connect_patience_ms);
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   if (!access_.certificate.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, access_.certificate.c_str());
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &on_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &state);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &on_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &state);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, cancelled_ ? 0L : 1L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &on_progress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &cancelled_);
   auto const outcome = curl_easy_perform(curl);
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &state.answer.status);
   // A listener that has heard enough ends the transfer with CURLE_WRITE_ERROR.
-  if (outcome != CURLE_OK && outcome != CURLE_WRITE_ERROR)
-    return error{errc::unavailable, "the cluster could not be reached", static_cast<std::int64_t>(outcome)};
+  if (outcome != CURLE_OK && outcome != CURLE_WRITE_ERROR) return failure_of(outcome);
   return std::move(state.answer);
 }
 

@@ -1,7 +1,14 @@
 """The command line: what a person types, what stands on the screen, and exit statuses."""
 
+import http.server
+import json
+import os
+import pty
+import select
 import socket
 import subprocess
+import threading
+import time
 
 import httpx
 import pytest
@@ -136,6 +143,99 @@ def test_a_question_is_answered(cluster):
 def test_an_answers_receipt_is_said_in_a_sentence(cluster):
     shown = cluster.mayfly("chat", "--max-tokens", "4", "--receipt", "Hello")
     assert "Deletion receipt: " in shown and "has wiped its share" in shown
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
+def test_a_url_works_with_and_without_its_v1_and_finds_its_model(cluster, ending):
+    run = mayfly("chat", "--url", cluster.url + ending, "--max-tokens", "2", "Hello",
+                 env={**os.environ, "MAYFLY_API_KEY": cluster.api_key})
+    assert run.returncode == 0 and run.stdout.strip(), run.stderr
+
+
+@pytest.mark.parametrize("url, why", [("http://127.0.0.1:1", "nothing answers there: is the cluster up"),
+                                      ("http://nowhere.invalid", "no host has that name"),
+                                      ("gopher://127.0.0.1", "that is no URL of a cluster")])
+@pytest.mark.parametrize("command", [("chat", "Hello"), ("chat", "--model", "tiny", "Hello"), ("receipt", "get", "x")], ids=str)
+def test_a_cluster_that_cannot_be_reached_is_named_in_a_sentence(url, why, command):
+    run = mayfly(*command, "--url", url, env={"MAYFLY_API_KEY": "mf-x", "PATH": os.environ["PATH"]})
+    assert run.returncode == 1 and run.stderr.startswith("mayfly: no ") and f" from {url}: {why}" in run.stderr
+
+
+class Talker(http.server.BaseHTTPRequestHandler):
+    """Serves one model, whose answer never ends; remembers what it was asked and who left."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"data": [{"id": "endless", "demonstration": true}]}')
+
+    def do_POST(self):
+        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(b'data: {"choices": [{"delta": {"content": "blah "}}]}\n\n')
+                time.sleep(0.02)
+        except OSError:
+            self.server.left.append(True)
+
+
+@pytest.fixture
+def talker():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Talker)
+    server.asked, server.left = [], []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+class Terminal:
+    """`mayfly chat` on a terminal of its own."""
+
+    def __init__(self, url):
+        self.pid, self.screen = pty.fork()
+        if self.pid == 0:
+            os.execve(BINARY, [str(BINARY), "chat", "--url", url], {**os.environ, "MAYFLY_API_KEY": "mf-x"})
+        self.shown = ""
+
+    def shows(self, text, times=1):
+        def read():
+            if select.select([self.screen], [], [], 0)[0]:
+                self.shown += os.read(self.screen, 65536).decode()
+            return self.shown.count(text) >= times
+        wait_for(read, 10, f"{text!r} is shown")
+
+    def types(self, text):
+        os.write(self.screen, text.encode())
+
+    def ended(self):
+        return wait_for(lambda: os.waitpid(self.pid, os.WNOHANG)[0], 10, "the conversation ends")
+
+
+def test_ctrl_c_ends_an_answer_and_then_the_conversation(talker):
+    chat = Terminal(f"http://127.0.0.1:{talker.server_port}/v1")
+    chat.shows("Talking to endless, a demonstration model")
+    chat.shows("> ")
+    chat.types("Hello\n")
+    chat.shows("blah blah")
+    chat.types("\x03")
+    chat.shows("(stopped")
+    wait_for(lambda: len(talker.left) == 1, 5, "the request is cancelled")
+    chat.types("Again\n")
+    wait_for(lambda: len(talker.asked) == 2, 5, "the conversation goes on")
+    first, answer, second = talker.asked[1]["messages"]
+    assert (first["content"], second["content"]) == ("Hello", "Again") and answer["content"].startswith("blah blah")
+    chat.types("\x03")
+    chat.shows("(stopped", times=2)
+    chat.shows("> ", times=3)
+    chat.types("\x03")
+    assert chat.ended()
 
 
 def test_a_conversation_is_read_from_a_pipe(cluster):
