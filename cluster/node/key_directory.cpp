@@ -76,11 +76,21 @@ std::vector<trusted_key> key_directory::trusted() const {
   return keys;
 }
 
+bool key_directory::is_own(messages::bytes32 const& key) const {
+  if (auto const own = read_trusted(path_ / "supervisor.pub"); own && own->public_key == key) return true;
+  if (!fs::exists(path_ / "seed.key")) return false;
+  auto const seed = seed_keys();
+  return seed && seed->public_key == key;
+}
+
 result<void> key_directory::trust(name const& label, std::string_view hexadecimal) const {
   messages::bytes32 key{};
   if (auto read = crypto::from_hexadecimal(hexadecimal, key); !read) return read;
   if (label.view().find('/') != std::string_view::npos)
     return error{errc::malformed, "the name of a trusted key has no slash", 0};
+  if (is_own(key))
+    return error{errc::configuration, "that is this host's own key: give the other host's `mayfly keys show`",
+                 0};
   auto const directory = path_ / "trusted";
   std::error_code problem;
   fs::create_directories(directory, problem);

@@ -31,12 +31,14 @@ public:
 
   /// Files of trusted/, sorted by label. What does not hold a key is skipped.
   std::vector<trusted_key> trusted() const;
-  /// Errors: io; malformed (not 64 hexadecimal digits); configuration (the label is taken by another key).
+  /// Errors: io; malformed (not 64 hexadecimal digits); configuration (the label is taken by another key; the
+  /// key is this host's own).
   result<void> trust(name const& label, std::string_view hexadecimal) const;
   /// Errors: not_found.
   result<void> revoke(name const& label) const;
 
 private:
+  bool is_own(messages::bytes32 const& key) const;
   std::filesystem::path path_;
 };
 

@@ -69,3 +69,18 @@ TEST_CASE("another key under a trusted name, a name with a slash and what is no 
   CHECK_FALSE(keys.trust(*name::parse("host-c"), "abc"));
   CHECK(keys.trusted().size() == 1);
 }
+
+TEST_CASE("a host is not told to trust itself") {
+  temporary_directory const directory;
+  key_directory const keys(directory.path);
+  auto const own = keys.supervisor_keys();
+  auto const seed = keys.seed_keys();
+  REQUIRE(own);
+  REQUIRE(seed);
+  for (auto const& key : {own->public_key, seed->public_key}) {
+    auto const refused = keys.trust(*name::parse("myself"), crypto::to_hexadecimal(key));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.failure().code == errc::configuration);
+  }
+  CHECK(keys.trusted().empty());
+}
