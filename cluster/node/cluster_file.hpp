@@ -28,6 +28,9 @@ struct cluster_file {
   std::vector<process> processes;
 };
 
+/// How the name of the API key in it begins: the key ends with its cluster.
+inline constexpr std::string_view cluster_key_prefix = "local-";
+
 /// Errors: io (`number` is errno).
 result<void> write_cluster_file(std::filesystem::path const& path, cluster_file const& file);
 

@@ -19,7 +19,6 @@
 namespace mayfly::node {
 namespace {
 
-constexpr char const* cluster_key_prefix = "local-";
 constexpr auto certificate_reserve = std::chrono::hours(24 * 30);
 
 error failed(literal what) { return error{errc::io, what, errno}; }
@@ -127,7 +126,9 @@ std::filesystem::path supervisor::self_signed_key() const {
   return std::filesystem::absolute(configuration_.directory / "keys" / "certificate.key");
 }
 
-name supervisor::cluster_key_name() const { return *name::parse(cluster_key_prefix + id_.text()); }
+name supervisor::cluster_key_name() const {
+  return *name::parse(std::string(cluster_key_prefix) + id_.text());
+}
 
 result<void> supervisor::start_announcer() {
   std::vector<cluster::seed_address> seeds;

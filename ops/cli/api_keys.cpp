@@ -1,7 +1,7 @@
 #include "actors/accounts/key_file.hpp"
+#include "cluster/node/cluster_file.hpp"
 #include "ops/cli/cluster_access.hpp"
 
-#include <ctime>
 #include <iostream>
 
 namespace mayfly::cli {
@@ -16,12 +16,9 @@ std::unique_ptr<key_file> open_keys(std::filesystem::path const& directory) {
   return nullptr;
 }
 
-std::string day_of(std::int64_t unix_ms) {
-  std::time_t const seconds = unix_ms / 1000;
-  std::tm calendar{};
-  gmtime_r(&seconds, &calendar);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &calendar)};
+/// A former cluster's own key: it ended with its cluster, and says nothing to anybody.
+bool is_former_clusters(actors::accounts::key_entry const& entry) {
+  return entry.revoked_unix_ms != 0 && entry.owner.title.view().starts_with(node::cluster_key_prefix);
 }
 
 } // namespace
@@ -42,9 +39,10 @@ int apikey_list(std::filesystem::path const& directory) {
   auto entries = keys->list();
   if (!entries) return explain("the API keys cannot be read", entries.failure());
   for (auto const& entry : *entries)
-    std::cout << entry.owner.id.text() << "  " << day_of(entry.created_unix_ms) << "  "
-              << (entry.revoked_unix_ms == 0 ? "in force" : "revoked ") << "  " << entry.owner.title.view()
-              << '\n';
+    if (!is_former_clusters(entry))
+      std::cout << entry.owner.id.text() << "  " << clock_text(entry.created_unix_ms) << "  "
+                << (entry.revoked_unix_ms == 0 ? "in force" : "revoked ") << "  " << entry.owner.title.view()
+                << '\n';
   return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -11,6 +12,14 @@ namespace mayfly::cli {
 std::string text_of(boost::json::object const& object, std::string_view key) {
   auto const* value = object.if_contains(key);
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+std::string clock_text(std::int64_t unix_ms) {
+  std::time_t const seconds = unix_ms / 1000;
+  std::tm calendar{};
+  gmtime_r(&seconds, &calendar);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &calendar)};
 }
 
 std::optional<cluster_access> find_cluster(access_options const& options) {

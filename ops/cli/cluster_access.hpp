@@ -22,6 +22,9 @@ struct listed_model {
 /// /v1/models. Says on standard error why there is no list.
 std::optional<std::vector<listed_model>> list_models(http_client& client);
 
+/// "2026-01-31 23:59:59 UTC"
+std::string clock_text(std::int64_t unix_ms);
+
 /// Prints what failed; returns exit status 1.
 int explain(std::string_view what, http_answer const& answer);
 int explain(std::string_view what, error const& failure);

@@ -23,6 +23,7 @@ struct command_line {
   action run;
   std::filesystem::path directory = "var";
   std::filesystem::path file;
+  std::filesystem::path receipts = "-";
   cli::up_options up;
   std::string listen, worker_host, region;
   cli::chat_options chat;
@@ -186,9 +187,12 @@ void declare_receipts(command_line& line) {
   get->add_option("id", line.id, "completion id or request id")->required();
   auto* verify =
       add(*receipt, "verify", "check a receipt's signature offline; several in a file: their chain too", line,
-          [&line] { return cli::receipt_verify(line.file, line.signer); });
-  verify->add_option("file", line.file, "JSON, one receipt or one a line (- for standard input)")->required();
+          [&line] { return cli::receipt_verify(line.receipts, line.signer); });
+  verify->add_option("file", line.receipts, "JSON, one receipt or one a line (-: standard input)")
+      ->capture_default_str();
   verify->add_option("--signer", line.signer, "the key that must have signed (64 hexadecimal digits)");
+  for (auto* command : {get, verify})
+    command->footer("Through a pipe: mayfly receipt get ID | mayfly receipt verify");
 }
 
 void declare_completion(command_line& line) {

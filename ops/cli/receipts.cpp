@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 #include <sstream>
+#include <unistd.h>
 
 namespace mayfly::cli {
 namespace {
@@ -33,14 +34,15 @@ bool read_all(std::istream& from, receipts& into) {
   return !into.empty();
 }
 
-std::string_view name_of_state(messages::wipe_state state) {
-  switch (state) {
+/// What became of a holder's share.
+std::string fate(messages::holder_record const& holder) {
+  switch (holder.state) {
   case messages::wipe_state::wiped:
-    return "wiped";
+    return "wiped " + std::to_string(holder.bytes) + " bytes at " + clock_text(holder.at_unix_ms);
   case messages::wipe_state::exited:
-    return "exited";
+    return "its process ended, and its memory with it, by " + clock_text(holder.at_unix_ms);
   case messages::wipe_state::unconfirmed:
-    return "UNCONFIRMED";
+    return "UNCONFIRMED: it did not report, and may still hold its share";
   case messages::wipe_state::pending:
     break;
   }
@@ -48,13 +50,14 @@ std::string_view name_of_state(messages::wipe_state state) {
 }
 
 void print(messages::receipt const& body) {
-  std::cout << "request    " << body.request.text() << "\nmodel      " << body.model.view() << "\nconfirmed  "
-            << (body.confirmed ? "yes" : "NO") << (body.violation ? " (the lease outlived its deadline)" : "")
-            << "\nsigner     " << crypto::to_hexadecimal(body.signer) << "\nplace      " << body.counter
+  std::cout << "request    " << body.request.text() << "\nmodel      " << body.model.view() << "\nopened     "
+            << clock_text(body.opened_at_unix_ms) << "\nclosed     " << clock_text(body.closed_at_unix_ms)
+            << "\nconfirmed  " << (body.confirmed ? "yes" : "NO")
+            << (body.violation ? " (the lease outlived its deadline)" : "") << "\nsigner     "
+            << crypto::to_hexadecimal(body.signer) << "\nplace      " << body.counter
             << " in the signer's chain\n";
   for (auto const& holder : body.holders)
-    std::cout << "holder     " << holder.holder.text() << "  " << name_of_state(holder.state) << "  "
-              << holder.bytes << " bytes\n";
+    std::cout << "holder     " << holder.holder.text() << "  " << fate(holder) << '\n';
 }
 
 int refused(std::string_view why) {
@@ -82,8 +85,11 @@ int verify_order(receipts const& all) {
 
 int receipt_verify(std::filesystem::path const& file, std::string const& signer) {
   receipts all;
+  bool const piped = file == "-";
+  if (piped && isatty(STDIN_FILENO) == 1) std::cerr << "Reading a receipt's JSON from the terminal ...\n";
   std::ifstream stream(file);
-  if (!read_all(file == "-" ? std::cin : stream, all)) return refused("this is not a final receipt's JSON");
+  if (!piped && !stream) return refused(file.native() + " cannot be read");
+  if (!read_all(piped ? std::cin : stream, all)) return refused("this is not a final receipt's JSON");
   messages::bytes32 expected{};
   if (!signer.empty() && !crypto::from_hexadecimal(signer, expected))
     return refused("--signer takes 64 hexadecimal digits");

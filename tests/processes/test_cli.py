@@ -4,7 +4,9 @@ import http.server
 import json
 import os
 import pty
+import re
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -285,17 +287,46 @@ def test_hosts_keys_are_shown_trusted_listed_and_revoked(cluster):
     assert "elsewhere" not in cluster.mayfly("keys", "list")
     for wrong in (("trust", "elsewhere", "abc"), ("revoke", "elsewhere")):
         assert mayfly("keys", *wrong, "--directory", cluster.directory).returncode == 1
+    itself = mayfly("keys", "trust", "myself", cluster.mayfly("keys", "show").strip(), "--directory", cluster.directory)
+    assert itself.returncode == 1 and "this host's own key" in itself.stderr
+
+
+def test_the_keys_of_former_clusters_are_not_listed(tmp_path):
+    for _ in range(2):
+        with Cluster(directory=tmp_path) as running:
+            listed = running.mayfly("apikey", "list").splitlines()
+            assert len(listed) == 1 and "in force" in listed[0]
+            running.stop()
 
 
 def test_a_receipt_is_fetched_and_verified_through_a_pipe(cluster):
     shown = cluster.mayfly("chat", "--max-tokens", "4", "--receipt", "Hello")
     request = shown.strip().split()[-1]
     receipt = cluster.mayfly("receipt", "get", request)
-    checked = mayfly("receipt", "verify", "-", text=receipt)
+    checked = mayfly("receipt", "verify", text=receipt)
     assert checked.returncode == 0 and "The signature holds" in checked.stdout and request in checked.stdout
+    assert mayfly("receipt", "verify", "-", text=receipt).stdout == checked.stdout
+    today = time.strftime("%Y-%m-%d ", time.gmtime())
+    assert f"\nopened     {today}" in checked.stdout and f"\nclosed     {today}" in checked.stdout
+    assert re.search(r"\nholder     \w{16}  wiped \d+ bytes at 2", checked.stdout)
     forged = mayfly("receipt", "verify", "-", text=receipt.replace(request, request[::-1]))
     assert forged.returncode == 1 and "NOT valid" in forged.stderr
     assert mayfly("receipt", "verify", "-", text="nonsense").returncode == 1
+
+
+def test_a_holder_whose_process_is_gone_is_said_to_be_gone():
+    with Cluster() as running:
+        question = {"model": running.model, "prompt": "the", "stream": True, "max_tokens": 200, "ignore_eos": True}
+        with httpx.stream("POST", running.url + "/v1/completions", json=question, timeout=30,
+                          headers={"Authorization": f"Bearer {running.api_key}"}) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            os.kill(running.pids("worker")[0], signal.SIGKILL)
+            list(lines)
+        get = ("receipt", "get", answer.headers["x-request-id"], "--directory", running.directory)
+        wait_for(lambda: mayfly(*get).returncode == 0, 10, "the receipt is final")
+        shown = mayfly("receipt", "verify", text=mayfly(*get).stdout)
+    assert "its process ended, and its memory with it" in shown.stdout and " 0 bytes" not in shown.stdout
 
 
 def test_several_models_and_aliases_are_served_at_once(tmp_path):
