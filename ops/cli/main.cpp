@@ -41,6 +41,7 @@ CLI::App* add(CLI::App& parent, std::string const& name, std::string const& help
 
 void with_directory(CLI::App* command, command_line& line) {
   command->add_option("--directory", line.directory, "where the cluster keeps its state")
+      ->type_name("FOLDER")
       ->capture_default_str();
 }
 
@@ -86,8 +87,9 @@ void declare_up(command_line& line) {
           line, [&line] { return run_up(line); });
   with_directory(up, line);
   up->add_option("--config", line.up.configuration,
-                 "cluster configuration (TOML); options override nothing in it");
-  up->add_option("--model", line.up.models, "GGUF file to serve; repeat for several");
+                 "cluster configuration (TOML); options override nothing in it")
+      ->type_name("FILE");
+  up->add_option("--model", line.up.models, "GGUF file to serve; repeat for several")->type_name("FILE");
   up->add_option("--workers", cluster.workers, "worker processes")
       ->check(from(0, 1024))
       ->capture_default_str();
@@ -97,8 +99,8 @@ void declare_up(command_line& line) {
   up->add_option("--port", cluster.http.port, "HTTP port (0: any free one)")->capture_default_str();
   up->add_option("--admin-port", cluster.http.admin_port, "loopback port of /metrics (0: any free one)");
   up->add_flag("--tls", cluster.http.tls, "TLS 1.3; self-signed unless a certificate is given");
-  up->add_option("--certificate", cluster.http.certificate, "PEM certificate chain");
-  up->add_option("--private-key", cluster.http.private_key, "PEM private key");
+  up->add_option("--certificate", cluster.http.certificate, "PEM certificate chain")->type_name("FILE");
+  up->add_option("--private-key", cluster.http.private_key, "PEM private key")->type_name("FILE");
   up->add_flag("--split", cluster.split, "every role in a process of its own, and two gateways");
   up->add_option("--listen", line.listen,
                  "HOST:PORT where other hosts may join (default: loopback, any port)");
@@ -111,7 +113,7 @@ void declare_up(command_line& line) {
 void declare_running(command_line& line) {
   auto* node = add(line.app, "node", "host the roles of a configuration file in this process", line,
                    [&line] { return cli::node(line.file); });
-  node->add_option("--config", line.file, "mayfly.toml")->required();
+  node->add_option("--config", line.file, "mayfly.toml")->type_name("FILE")->required();
   with_directory(
       add(line.app, "stop", "drain and end the cluster", line, [&line] { return cli::stop(line.directory); }),
       line);
@@ -124,9 +126,10 @@ void declare_running(command_line& line) {
 
 void with_access(CLI::App* command, cli::access_options& access) {
   command->add_option("--directory", access.directory, "cluster whose cluster.json to use")
+      ->type_name("FOLDER")
       ->capture_default_str();
   command->add_option("--url", access.url, "another cluster; its key in MAYFLY_API_KEY");
-  command->add_option("--certificate", access.certificate, "PEM certificate to trust");
+  command->add_option("--certificate", access.certificate, "PEM certificate to trust")->type_name("FILE");
 }
 
 void declare_chat(command_line& line) {
@@ -161,7 +164,7 @@ void declare_keys(command_line& line) {
   revoke->add_option("name", line.label)->required();
   auto* make = add(*keys, "make", "a key pair for `mayfly node`: the secret into FILE (0600)", line,
                    [&line] { return cli::keys_make(line.file); });
-  make->add_option("file", line.file)->required();
+  make->add_option("file", line.file)->type_name("FILE")->required();
 }
 
 void declare_api_keys(command_line& line) {
@@ -189,6 +192,7 @@ void declare_receipts(command_line& line) {
       add(*receipt, "verify", "check a receipt's signature offline; several in a file: their chain too", line,
           [&line] { return cli::receipt_verify(line.receipts, line.signer); });
   verify->add_option("file", line.receipts, "JSON, one receipt or one a line (-: standard input)")
+      ->type_name("FILE")
       ->capture_default_str();
   verify->add_option("--signer", line.signer, "the key that must have signed (64 hexadecimal digits)");
   for (auto* command : {get, verify})

@@ -62,16 +62,27 @@ def test_a_wrong_word_is_named_and_the_nearest_one_proposed(wrong, said):
     assert run.stderr.startswith("mayfly: " + said) and run.stderr.count("\n") == 1
 
 
-def test_the_completion_script_is_bash_and_completes(tmp_path):
-    script = tmp_path / "mayfly.bash"
+def completed(folder, *words):
+    """What bash offers for the last of `words`."""
+    script = folder / "mayfly.bash"
     script.write_text(mayfly("completion", "bash").stdout)
-    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
-    for words, offered in ((["mayfly", "ap"], "apikey"), (["mayfly", "keys", "tr"], "trust"),
-                           (["mayfly", "up", "--work"], "--workers")):
-        line = " ".join(f"'{word}'" for word in words)
-        program = f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _mayfly; echo ${{COMPREPLY[@]}}"
-        shown = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True).stdout
-        assert offered in shown.split()
+    line = " ".join(f"'{word}'" for word in ("mayfly", *words))
+    program = f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words)}; _mayfly; echo ${{COMPREPLY[@]}}"
+    return subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True, cwd=folder).stdout.split()
+
+
+@pytest.mark.parametrize("words, offered", [
+    (("ap",), ["apikey"]), (("keys", "tr"), ["trust"]), (("up", "--work"), ["--worker-host", "--workers"]),
+    (("up", "--workers", "2", "--add"), ["--address"]), (("up", "--workers=2", "--add"), ["--address"]),
+    (("up", "--model", ""), ["a.gguf", "folder", "mayfly.bash"]), (("up", "--model", "a"), ["a.gguf"]),
+    (("up", "--model", "=", "a"), ["a.gguf"]), (("up", "--directory", ""), ["folder"]), (("up", "--port", ""), []),
+    (("chat", "Hello there", "--sys"), ["--system"]), (("keys", "trust", "up", "--dir"), ["--directory"]),
+    (("receipt", "verify", "a"), ["a.gguf"]), (("receipt", "verify", "a.gguf", "--sig"), ["--signer"]),
+    (("completion", ""), ["bash", "zsh", "fish"])], ids=str)
+def test_bash_completes_commands_options_and_files(tmp_path, words, offered):
+    (tmp_path / "a.gguf").touch()
+    (tmp_path / "folder").mkdir()
+    assert sorted(completed(tmp_path, *words)) == sorted(offered)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
