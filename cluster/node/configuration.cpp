@@ -7,6 +7,7 @@
 
 #define TOML_EXCEPTIONS 1
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <sstream>
 #include <toml++/toml.h>
@@ -36,7 +37,17 @@ bool read_secret_file(std::string const& path, messages::bytes32& into) {
 /// A table whose keys are taken one by one: what is left at the end was not known.
 class section {
 public:
-  section(toml::table const* table, std::string where) : table_(table), where_(std::move(where)) {}
+  section(toml::table const* table, std::string where, std::filesystem::path const& folder)
+      : table_(table), where_(std::move(where)), folder_(&folder) {}
+
+  /// A refusal that says where: line and key, as far as the file has them.
+  refused wrong(std::string_view key, std::string const& what) const {
+    auto const* node = table_ == nullptr ? nullptr : table_->get(key);
+    auto const line = node != nullptr                        ? node->source().begin.line
+                      : table_ != nullptr && !where_.empty() ? table_->source().begin.line
+                                                             : 0;
+    return {(line == 0 ? "" : "line " + std::to_string(line) + ": ") + place(key) + " " + what};
+  }
 
   template <class T>
   std::optional<T> take(std::string_view key) {
@@ -45,7 +56,7 @@ public:
     auto const* node = table_->get(key);
     if (node == nullptr) return std::nullopt;
     auto value = node->value<T>();
-    if (!value) throw refused{place(key) + " has the wrong type"};
+    if (!value) throw wrong(key, "has the wrong type");
     return value;
   }
 
@@ -54,18 +65,26 @@ public:
     auto const value = take<std::int64_t>(key);
     if (!value) return;
     if (*value < low || *value > high)
-      throw refused{place(key) + " must lie between " + std::to_string(low) + " and " + std::to_string(high)};
+      throw wrong(key, "must lie between " + std::to_string(low) + " and " + std::to_string(high));
     into = static_cast<T>(*value);
   }
 
-  void fraction(std::string_view key, double& into) {
-    if (auto value = take<double>(key)) into = *value;
+  void price(std::string_view key, double& into) {
+    auto const value = take<double>(key);
+    if (!value) return;
+    if (!std::isfinite(*value) || *value < 0) throw wrong(key, "must be a number, 0 or more");
+    into = *value;
   }
   void flag(std::string_view key, bool& into) {
     if (auto value = take<bool>(key)) into = *value;
   }
   void path(std::string_view key, std::filesystem::path& into) {
     if (auto value = take<std::string>(key)) into = *value;
+  }
+  /// A relative one starts where the configuration lies.
+  void file(std::string_view key, std::filesystem::path& into) {
+    path(key, into);
+    if (!into.empty()) into = *folder_ / into;
   }
   void text(std::string_view key, std::string& into) {
     if (auto value = take<std::string>(key)) into = std::move(*value);
@@ -74,22 +93,23 @@ public:
     auto value = take<std::string>(key);
     if (!value) return;
     auto parsed = name::parse(*value);
-    if (!parsed) throw refused{place(key) + " must be 1 to 128 letters, digits or ._:/@+*-"};
+    if (!parsed) throw wrong(key, "must be 1 to 128 letters, digits or ._:/@+*-");
     into = std::move(*parsed);
   }
   void key32(std::string_view key, messages::bytes32& into) {
     auto value = take<std::string>(key);
     if (!value) return;
-    if (!crypto::from_hexadecimal(*value, into)) throw refused{place(key) + " must be 64 hexadecimal digits"};
+    if (!crypto::from_hexadecimal(*value, into)) throw wrong(key, "must be 64 hexadecimal digits");
   }
   /// `key` itself, or what the file that `<key>_file` names holds.
   void secret(std::string_view key, ephemeral_bytes& into) {
     messages::bytes32 bytes{};
     auto const file_key = std::string(key) + "_file";
-    auto const file = take<std::string>(file_key);
-    if (file && !read_secret_file(*file, bytes))
-      throw refused{place(file_key) + ": " + *file +
-                    " must be a file of mode 0600 with 32 bytes or 64 hexadecimal digits"};
+    std::filesystem::path from;
+    file(file_key, from);
+    if (!from.empty() && !read_secret_file(from, bytes))
+      throw wrong(file_key, "names " + from.native() +
+                                ", which must be a file of mode 0600 with 32 bytes or 64 hexadecimal digits");
     key32(key, bytes);
     if (bytes == messages::bytes32{}) return;
     into = ephemeral_bytes(std::span<std::byte const>(bytes));
@@ -100,7 +120,7 @@ public:
     auto value = take<std::string>(key);
     if (!value) return;
     auto parsed = Id::parse(*value);
-    if (!parsed) throw refused{place(key) + " must be 16 hexadecimal digits"};
+    if (!parsed) throw wrong(key, "must be 16 hexadecimal digits");
     into = *parsed;
   }
   std::vector<std::string> texts(std::string_view key) {
@@ -108,31 +128,30 @@ public:
     std::vector<std::string> found;
     if (table_ == nullptr || table_->get(key) == nullptr) return found;
     auto const* array = table_->get(key)->as_array();
-    if (array == nullptr) throw refused{place(key) + " must be an array of strings"};
+    if (array == nullptr) throw wrong(key, "must be an array of strings");
     for (auto const& element : *array) {
       auto value = element.value<std::string>();
-      if (!value) throw refused{place(key) + " must be an array of strings"};
+      if (!value) throw wrong(key, "must be an array of strings");
       found.push_back(*value);
     }
     return found;
   }
   section table(std::string_view key) {
     taken_.emplace_back(key);
-    if (table_ == nullptr || table_->get(key) == nullptr) return {nullptr, std::string(key)};
+    if (table_ == nullptr || table_->get(key) == nullptr) return {nullptr, std::string(key), *folder_};
     auto const* inner = table_->get(key)->as_table();
-    if (inner == nullptr) throw refused{place(key) + " must be a table"};
-    return {inner, std::string(key)};
+    if (inner == nullptr) throw wrong(key, "must be a table");
+    return {inner, std::string(key), *folder_};
   }
   std::vector<section> tables(std::string_view key) {
     taken_.emplace_back(key);
     std::vector<section> found;
     if (table_ == nullptr || table_->get(key) == nullptr) return found;
     auto const* array = table_->get(key)->as_array();
-    if (array == nullptr)
-      throw refused{place(key) + " must be an array of tables: [[" + std::string(key) + "]]"};
+    if (array == nullptr) throw wrong(key, "must be an array of tables: [[" + std::string(key) + "]]");
     for (auto const& element : *array) {
-      if (!element.is_table()) throw refused{place(key) + " must be an array of tables"};
-      found.emplace_back(element.as_table(), std::string(key));
+      if (!element.is_table()) throw wrong(key, "must be an array of tables");
+      found.emplace_back(element.as_table(), std::string(key), *folder_);
     }
     return found;
   }
@@ -140,7 +159,7 @@ public:
     if (table_ == nullptr) return;
     for (auto const& [key, value] : *table_)
       if (std::ranges::find(taken_, key.str()) == taken_.end())
-        throw refused{place(key.str()) + " is not a key that Mayfly knows"};
+        throw wrong(key.str(), "is not a key that Mayfly knows");
   }
 
 private:
@@ -149,6 +168,7 @@ private:
   }
   toml::table const* table_;
   std::string where_;
+  std::filesystem::path const* folder_;
   std::vector<std::string> taken_;
 };
 
@@ -160,8 +180,8 @@ void read_http(section http, http_configuration& into) {
   http.number("port", into.port, 0, 65535);
   http.number("admin_port", into.admin_port, 0, 65535);
   http.flag("tls", into.tls);
-  http.path("certificate", into.certificate);
-  http.path("private_key", into.private_key);
+  http.file("certificate", into.certificate);
+  http.file("private_key", into.private_key);
   http.number("max_body_bytes", into.max_body_bytes, 1024, most_body_bytes);
   http.number("max_in_flight", into.max_in_flight, 1, 1'000'000);
   std::int64_t seconds = into.request_time.count();
@@ -173,7 +193,7 @@ void read_http(section http, http_configuration& into) {
 model_configuration read_model(section model) {
   model_configuration read;
   model.named("id", read.id);
-  model.path("file", read.file);
+  model.file("file", read.file);
   if (read.id.empty() || read.file.empty()) throw refused{"each [[model]] needs an id and a file"};
   for (auto const& text : model.texts("aliases")) {
     auto alias = name::parse(text);
@@ -184,8 +204,8 @@ model_configuration read_model(section model) {
   model.number("kv_bytes", read.kv_bytes, 0, std::int64_t{1} << 44);
   model.number("max_sequences", read.max_sequences, 1, 4096);
   model.number("max_queued", read.max_queued, 0, 1 << 20);
-  model.fraction("price_prompt", read.price_prompt);
-  model.fraction("price_completion", read.price_completion);
+  model.price("price_prompt", read.price_prompt);
+  model.price("price_completion", read.price_completion);
   model.flag("demo", read.demo);
   model.finish();
   return read;
@@ -277,10 +297,10 @@ std::string where(toml::parse_error const& problem) {
 
 template <class Configuration, class Reader>
 std::variant<Configuration, configuration_error> read(std::string_view toml, Configuration into,
-                                                      Reader reader) {
+                                                      std::filesystem::path const& folder, Reader reader) {
   try {
     auto const table = toml::parse(toml);
-    reader(section(&table, ""), into);
+    reader(section(&table, "", folder), into);
     return std::variant<Configuration, configuration_error>(std::move(into));
   } catch (toml::parse_error const& problem) {
     return configuration_error{where(problem)};
@@ -291,13 +311,15 @@ std::variant<Configuration, configuration_error> read(std::string_view toml, Con
 
 } // namespace
 
-std::variant<node_configuration, configuration_error> read_node_configuration(std::string_view toml) {
-  return read(toml, node_configuration{}, read_node);
+std::variant<node_configuration, configuration_error>
+read_node_configuration(std::string_view toml, std::filesystem::path const& folder) {
+  return read(toml, node_configuration{}, folder, read_node);
 }
 
 std::variant<cluster_configuration, configuration_error>
-read_cluster_configuration(std::string_view toml, cluster_configuration defaults) {
-  return read(toml, std::move(defaults), read_cluster);
+read_cluster_configuration(std::string_view toml, cluster_configuration defaults,
+                           std::filesystem::path const& folder) {
+  return read(toml, std::move(defaults), folder, read_cluster);
 }
 
 } // namespace mayfly::node

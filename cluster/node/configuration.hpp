@@ -90,9 +90,13 @@ struct configuration_error {
 };
 
 /// Reads a node's file. Secret keys are read from the files it names, or stand in it (supervised children).
-std::variant<node_configuration, configuration_error> read_node_configuration(std::string_view toml);
+/// Relative names of files (models, certificates, keys) start in `folder`, where the file lies; directories
+/// (`directory`, `state_directory`) where the process runs, as on the command line.
+std::variant<node_configuration, configuration_error>
+read_node_configuration(std::string_view toml, std::filesystem::path const& folder = {});
 std::variant<cluster_configuration, configuration_error>
-read_cluster_configuration(std::string_view toml, cluster_configuration defaults);
+read_cluster_configuration(std::string_view toml, cluster_configuration defaults,
+                           std::filesystem::path const& folder = {});
 
 /// The file of a supervised child, secrets included: for a descriptor in memory, never for a disk.
 ephemeral_text write_node_configuration(node_configuration const& configuration);

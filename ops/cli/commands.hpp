@@ -11,11 +11,14 @@ namespace mayfly::cli {
 
 /// `mayfly up`: runs a whole cluster on this machine until it is stopped.
 struct up_options {
-  std::filesystem::path configuration; ///< mayfly.toml; may be empty
-  std::vector<std::filesystem::path> models;
-  std::string join; ///< ENDPOINT@KEY of a seed
+  std::filesystem::path configuration;       ///< mayfly.toml; may be empty
+  std::vector<std::filesystem::path> models; ///< instead of the configuration's
+  std::string join;                          ///< ENDPOINT@KEY of a seed, instead of the configuration's
   node::cluster_configuration cluster;
 };
+/// Reads `options.configuration` into `options.cluster`; before the command line is read (again), so that
+/// options count over the file.
+int read_configuration(up_options& options);
 int up(up_options options);
 
 /// `mayfly node`: hosts the roles of a configuration file.

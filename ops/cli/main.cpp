@@ -39,8 +39,8 @@ CLI::App* add(CLI::App& parent, std::string const& name, std::string const& help
   return command;
 }
 
-void with_directory(CLI::App* command, command_line& line) {
-  command->add_option("--directory", line.directory, "where the cluster keeps its state")
+void with_directory(CLI::App* command, std::filesystem::path& directory) {
+  command->add_option("--directory", directory, "where the cluster keeps its state")
       ->type_name("FOLDER")
       ->capture_default_str();
 }
@@ -71,7 +71,6 @@ bool take_name(std::string const& text, name& into) {
 
 int run_up(command_line& line) {
   auto& cluster = line.up.cluster;
-  cluster.directory = line.directory;
   auto const endpoint =
       line.listen.empty() || line.listen.starts_with("tcp://") ? line.listen : "tcp://" + line.listen;
   if (!take_name(endpoint, cluster.listen) || !take_name(line.worker_host, cluster.worker_host) ||
@@ -85,9 +84,9 @@ void declare_up(command_line& line) {
   auto* up =
       add(line.app, "up", "run a whole cluster on this machine (until `mayfly stop`, SIGTERM or Ctrl-C)",
           line, [&line] { return run_up(line); });
-  with_directory(up, line);
+  with_directory(up, cluster.directory);
   up->add_option("--config", line.up.configuration,
-                 "cluster configuration (TOML); options override nothing in it")
+                 "cluster configuration (TOML); what stands on the command line counts over it")
       ->type_name("FILE");
   up->add_option("--model", line.up.models, "GGUF file to serve; repeat for several")->type_name("FILE");
   up->add_option("--workers", cluster.workers, "worker processes")
@@ -116,10 +115,10 @@ void declare_running(command_line& line) {
   node->add_option("--config", line.file, "mayfly.toml")->type_name("FILE")->required();
   with_directory(
       add(line.app, "stop", "drain and end the cluster", line, [&line] { return cli::stop(line.directory); }),
-      line);
+      line.directory);
   auto* status = add(line.app, "status", "nodes, workers, leases open, tokens a second", line,
                      [&line] { return cli::status(line.directory, line.json, line.watch); });
-  with_directory(status, line);
+  with_directory(status, line.directory);
   status->add_flag("--json", line.json, "as JSON");
   status->add_flag("--watch", line.watch, "again every second");
 }
@@ -150,17 +149,17 @@ void declare_keys(command_line& line) {
       line.app.add_subcommand("keys", "keys of hosts: who may join this cluster")->require_subcommand(1);
   with_directory(
       add(*keys, "show", "this host's public key", line, [&line] { return cli::keys_show(line.directory); }),
-      line);
+      line.directory);
   with_directory(add(*keys, "list", "trusted keys", line, [&line] { return cli::keys_list(line.directory); }),
-                 line);
+                 line.directory);
   auto* trust = add(*keys, "trust", "let the host with this key join; works within a second", line,
                     [&line] { return cli::keys_trust(line.directory, line.label, line.key); });
-  with_directory(trust, line);
+  with_directory(trust, line.directory);
   trust->add_option("name", line.label, "what to call it")->required();
   trust->add_option("key", line.key, "64 hexadecimal digits: its `mayfly keys show`")->required();
   auto* revoke = add(*keys, "revoke", "trust a key no longer; its links close within a second", line,
                      [&line] { return cli::keys_revoke(line.directory, line.label); });
-  with_directory(revoke, line);
+  with_directory(revoke, line.directory);
   revoke->add_option("name", line.label)->required();
   auto* make = add(*keys, "make", "a key pair for `mayfly node`: the secret into FILE (0600)", line,
                    [&line] { return cli::keys_make(line.file); });
@@ -171,14 +170,14 @@ void declare_api_keys(command_line& line) {
   auto* keys = line.app.add_subcommand("apikey", "API keys of clients")->require_subcommand(1);
   auto* made = add(*keys, "add", "a new account with one key, printed once; works within a second", line,
                    [&line] { return cli::apikey_add(line.directory, line.label); });
-  with_directory(made, line);
+  with_directory(made, line.directory);
   made->add_option("name", line.label, "the account")->required();
   with_directory(
       add(*keys, "list", "accounts with a key", line, [&line] { return cli::apikey_list(line.directory); }),
-      line);
+      line.directory);
   auto* revoke = add(*keys, "revoke", "end an account's keys; works within a second", line,
                      [&line] { return cli::apikey_revoke(line.directory, line.label); });
-  with_directory(revoke, line);
+  with_directory(revoke, line.directory);
   revoke->add_option("name", line.label)->required();
 }
 
@@ -234,6 +233,10 @@ int main(int count, char** arguments) {
   declare_completion(line);
   try {
     line.app.parse(count, arguments);
+    if (!line.up.configuration.empty()) {
+      if (int const status = cli::read_configuration(line.up); status != 0) return status;
+      line.app.parse(count, arguments); // once more, over what the file says
+    }
   } catch (CLI::ParseError const& problem) {
     if (problem.get_exit_code() == 0) return line.app.exit(problem); // --help and --version
     return refuse(line, problem, {arguments + 1, arguments + count});

@@ -6,6 +6,7 @@
 #include "protocol/crypto/encoding.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <iostream>
 #include <set>
@@ -16,11 +17,18 @@ namespace mayfly::cli {
 namespace {
 
 std::optional<std::string> file_text(std::filesystem::path const& path) {
+  errno = 0;
   std::ifstream file(path);
   std::stringstream text;
   text << file.rdbuf();
   if (!file) return std::nullopt;
   return text.str();
+}
+
+std::string unreadable(std::filesystem::path const& configuration) {
+  auto const why = std::generic_category().message(errno);
+  return "the configuration " + configuration.native() + " cannot be read: " + why +
+         "; ops/mayfly.toml.example is one to begin with";
 }
 
 int wrong(std::string const& sentence) {
@@ -50,6 +58,7 @@ std::optional<node::seed_configuration> parse_seed(std::string const& text) {
 }
 
 int add_models(up_options& options) {
+  if (!options.models.empty()) options.cluster.models.clear();
   for (auto const& file : options.models) {
     if (!std::filesystem::exists(file)) return wrong("there is no model file " + file.native());
     node::model_configuration model;
@@ -64,14 +73,6 @@ int add_models(up_options& options) {
 }
 
 int complete(up_options& options) {
-  if (!options.configuration.empty()) {
-    auto const text = file_text(options.configuration);
-    if (!text) return wrong("cannot read " + options.configuration.native());
-    auto read = node::read_cluster_configuration(*text, std::move(options.cluster));
-    if (auto const* problem = std::get_if<node::configuration_error>(&read))
-      return wrong(options.configuration.native() + ": " + problem->message);
-    options.cluster = std::get<node::cluster_configuration>(std::move(read));
-  }
   auto const& http = options.cluster.http;
   if (http.certificate.empty() != http.private_key.empty())
     return wrong("--certificate and --private-key belong together");
@@ -80,12 +81,23 @@ int complete(up_options& options) {
     auto seed = parse_seed(options.join);
     if (!seed)
       return wrong("--join takes HOST:PORT@KEY as the other host's cluster.json has it under \"join\"");
-    options.cluster.join.push_back(*seed);
+    options.cluster.join = {*seed};
   }
   return add_models(options);
 }
 
 } // namespace
+
+int read_configuration(up_options& options) {
+  auto const text = file_text(options.configuration);
+  if (!text) return wrong(unreadable(options.configuration));
+  auto read = node::read_cluster_configuration(*text, std::move(options.cluster),
+                                               options.configuration.parent_path());
+  if (auto const* problem = std::get_if<node::configuration_error>(&read))
+    return wrong(options.configuration.native() + ": " + problem->message);
+  options.cluster = std::get<node::cluster_configuration>(std::move(read));
+  return 0;
+}
 
 int up(up_options options) {
   if (int const status = complete(options); status != 0) return status;
@@ -101,8 +113,8 @@ int node(std::filesystem::path const& configuration) {
   if (auto entered = node::enter_content_environment(configuration); !entered)
     return explain("the node could not start", entered.failure());
   auto const text = file_text(configuration);
-  if (!text) return wrong("cannot read " + configuration.native());
-  auto read = node::read_node_configuration(*text);
+  if (!text) return wrong(unreadable(configuration));
+  auto read = node::read_node_configuration(*text, configuration.parent_path());
   if (auto const* problem = std::get_if<node::configuration_error>(&read))
     return wrong(configuration.native() + ": " + problem->message);
   return node::run_node(std::get<node::node_configuration>(std::move(read)));

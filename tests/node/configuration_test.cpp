@@ -1,6 +1,7 @@
 #include "cluster/node/configuration.hpp"
 
 #include <catch2/catch.hpp>
+#include <fstream>
 
 using namespace mayfly;
 using namespace mayfly::node;
@@ -16,13 +17,15 @@ std::string problem_of(std::string_view toml) {
 } // namespace
 
 TEST_CASE("an unknown key is refused by name") {
-  CHECK(problem_of("roles = ['worker']\nworkrs = 2\n") == "workrs is not a key that Mayfly knows");
-  CHECK(problem_of("roles = ['worker']\n[http]\nprot = 2\n") == "http.prot is not a key that Mayfly knows");
+  CHECK(problem_of("roles = ['worker']\nworkrs = 2\n") == "line 2: workrs is not a key that Mayfly knows");
+  CHECK(problem_of("roles = ['worker']\n[http]\nprot = 2\n") ==
+        "line 3: http.prot is not a key that Mayfly knows");
 }
 
 TEST_CASE("a value of the wrong type or range is refused by name") {
-  CHECK(problem_of("roles = ['worker']\nthreads = 'two'\n") == "threads has the wrong type");
-  CHECK(problem_of("roles = ['worker']\n[http]\nport = 70000\n") == "http.port must lie between 0 and 65535");
+  CHECK(problem_of("roles = ['worker']\nthreads = 'two'\n") == "line 2: threads has the wrong type");
+  CHECK(problem_of("roles = ['worker']\n[http]\nport = 70000\n") ==
+        "line 3: http.port must lie between 0 and 65535");
   CHECK(problem_of("roles = ['wroker']\n").starts_with("roles: known are"));
 }
 
@@ -32,6 +35,55 @@ TEST_CASE("what is not TOML is refused with its line") {
 
 TEST_CASE("a model needs an id and a file") {
   CHECK(problem_of("roles = ['worker']\n[[model]]\nid = 'a'\n") == "each [[model]] needs an id and a file");
+}
+
+TEST_CASE("a price below nothing is refused with its line") {
+  for (std::string const key : {"price_prompt", "price_completion"})
+    for (std::string const price : {"-0.5", "-1", "inf", "nan"})
+      CHECK(problem_of("roles = ['worker']\n[[model]]\nid = 'a'\nfile = 'a.gguf'\n" + key + " = " + price) ==
+            "line 5: model." + key + " must be a number, 0 or more");
+}
+
+TEST_CASE("names of files start in the configuration's folder, unless they start at the root") {
+  auto const read = read_cluster_configuration("[http]\ncertificate = 'c.pem'\n"
+                                               "[[model]]\nid = 'a'\nfile = 'models/a.gguf'\n"
+                                               "[[model]]\nid = 'b'\nfile = '/b.gguf'\n",
+                                               {}, "/etc/mayfly");
+  auto const& cluster = std::get<cluster_configuration>(read);
+  CHECK(cluster.models.at(0).file == "/etc/mayfly/models/a.gguf");
+  CHECK(cluster.models.at(1).file == "/b.gguf");
+  CHECK(cluster.http.certificate == "/etc/mayfly/c.pem");
+  CHECK(cluster.http.private_key.empty());
+}
+
+TEST_CASE("the example of a configuration is one, and shows every default as it is") {
+  std::ifstream file(MAYFLY_SOURCE_DIR "/ops/mayfly.toml.example");
+  std::string as_it_stands, with_everything;
+  for (std::string line; std::getline(file, line);) {
+    as_it_stands += line + '\n';
+    bool const setting = line.size() > 1 && line[0] == '#' && line[1] != ' ';
+    with_everything += (setting ? line.substr(1) : line) + '\n';
+  }
+  auto const plain = read_cluster_configuration(as_it_stands, {});
+  auto const full = read_cluster_configuration(with_everything, {});
+  REQUIRE(std::holds_alternative<cluster_configuration>(plain));
+  REQUIRE(std::holds_alternative<cluster_configuration>(full));
+  auto const& shown = std::get<cluster_configuration>(full);
+  cluster_configuration const defaults;
+  CHECK(std::get<cluster_configuration>(plain).models.size() == 1);
+  CHECK(shown.directory == defaults.directory);
+  CHECK(shown.workers == defaults.workers);
+  CHECK(shown.threads_per_worker == defaults.threads_per_worker);
+  CHECK(shown.gateways == defaults.gateways);
+  CHECK(shown.http.address == defaults.http.address);
+  CHECK(shown.http.port == defaults.http.port);
+  CHECK(shown.http.max_body_bytes == defaults.http.max_body_bytes);
+  CHECK(shown.http.max_in_flight == defaults.http.max_in_flight);
+  CHECK(shown.http.request_time == defaults.http.request_time);
+  auto const& model = shown.models.at(0);
+  CHECK(model.kv_bytes == model_configuration().kv_bytes);
+  CHECK(model.max_sequences == model_configuration().max_sequences);
+  CHECK(model.max_queued == model_configuration().max_queued);
 }
 
 TEST_CASE("a node without a role is refused") {

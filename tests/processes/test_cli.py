@@ -136,6 +136,30 @@ def test_a_configuration_with_an_unknown_key_names_it(tmp_path):
     assert up(tmp_path, "--config", file).endswith("wrokers is not a key that Mayfly knows")
 
 
+def test_a_configuration_that_is_missing_is_named_and_an_example_too(tmp_path):
+    said = up(tmp_path, "--config", tmp_path / "no.toml")
+    assert f"{tmp_path}/no.toml cannot be read: No such file or directory" in said and "mayfly.toml.example" in said
+
+
+def test_the_command_line_counts_over_the_configuration(tmp_path):
+    file, ports = tmp_path / "mayfly.toml", (free_port(), free_port())
+    file.write_text(f"workers = 3\ndirectory = '{tmp_path}/elsewhere'\n[http]\nport = {ports[0]}\nmax_body_bytes = 2048\n"
+                    "[[model]]\nid = 'absent'\nfile = 'absent.gguf'\n")
+    with Cluster("--config", str(file), "--workers", "1", "--port", str(ports[1])) as running:
+        assert running.url.endswith(f":{ports[1]}") and len(running.pids("worker")) == 1
+        assert not (tmp_path / "elsewhere").exists() and running.model.startswith("tiny-default")
+        body = {"model": running.model, "prompt": "a" * 4096}
+        answer = httpx.post(running.url + "/v1/completions", headers={"Authorization": f"Bearer {running.api_key}"}, json=body)
+        assert answer.status_code == 413, "what the command line does not say stays the file's"
+
+
+def test_a_model_is_found_beside_the_configuration(tmp_path):
+    (tmp_path / "beside.gguf").symlink_to(TINY_MODEL)
+    (tmp_path / "mayfly.toml").write_text("[[model]]\nid = 'beside'\nfile = 'beside.gguf'\n")
+    with Cluster("--config", str(tmp_path / "mayfly.toml"), models=()) as running:
+        assert running.mayfly("chat", "--max-tokens", "2", "Hello").strip()
+
+
 def test_a_second_cluster_in_a_directory_is_refused(cluster):
     run = mayfly("up", "--directory", cluster.directory, "--model", TINY_MODEL, "--port", "0")
     assert run.returncode == 1 and "already runs in this directory" in run.stderr
