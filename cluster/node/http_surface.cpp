@@ -44,18 +44,27 @@ class open_surface final : public http_surface {
 public:
   explicit open_surface(role_host& roles) : roles_(roles) {}
 
-  result<void> open_api(node_configuration const& configuration, std::optional<http::certificate> tls) {
+  result<void> open_api(node_configuration const& configuration, std::optional<http::certificate> tls,
+                        start_step& step) {
+    auto const in_state = [&](std::filesystem::path const& file) {
+      step = {(configuration.state_directory / file).native(), "May this user write it?"};
+    };
+    in_state(configuration.api_keys);
     auto keys = accounts::key_file::open(configuration.api_keys);
     if (!keys) return keys.failure();
     keys_ = std::move(*keys);
+    step = {};
     auto catalogue = catalogue_of(configuration);
     if (!catalogue) return catalogue.failure();
     catalogue_ = std::move(*catalogue);
     auto options = log_options(configuration);
     options.on_loss = [&view = roles_.view()](std::uint64_t lost) { view.log_records_lost = lost; };
+    in_state(configuration.request_log);
     auto log = request_log::open(std::move(options));
     if (!log) return log.failure();
     log_ = std::move(*log);
+    step = {configuration.http.address + ":" + std::to_string(configuration.http.port),
+            "Take another with --port or --address, or end what listens there"};
     auto opened = http::ingress::open(api_options(configuration.http, std::move(tls)), dependencies());
     if (!opened) return opened.failure();
     api_ = std::move(*opened);
@@ -63,7 +72,9 @@ public:
     return {};
   }
 
-  result<void> open_admin(node_configuration const& configuration) {
+  result<void> open_admin(node_configuration const& configuration, start_step& step) {
+    step = {"127.0.0.1:" + std::to_string(configuration.http.admin_port),
+            "Take another with --admin-port, or end what listens there"};
     http::ingress_options options;
     options.serves = http::surface::admin;
     options.port = configuration.http.admin_port;
@@ -131,12 +142,13 @@ private:
 
 result<std::unique_ptr<http_surface>> http_surface::open(node_configuration const& configuration,
                                                          std::optional<http::certificate> tls,
-                                                         role_host& roles) {
+                                                         role_host& roles, start_step& step) {
   auto surface = std::make_unique<open_surface>(roles);
   if (has_role(configuration.roles, role::gateway))
-    if (auto opened = surface->open_api(configuration, std::move(tls)); !opened) return opened.failure();
+    if (auto opened = surface->open_api(configuration, std::move(tls), step); !opened)
+      return opened.failure();
   if (has_role(configuration.roles, role::operations))
-    if (auto opened = surface->open_admin(configuration); !opened) return opened.failure();
+    if (auto opened = surface->open_admin(configuration, step); !opened) return opened.failure();
   return std::unique_ptr<http_surface>(std::move(surface));
 }
 

@@ -3,6 +3,7 @@
 // operations.
 #include "actors/gateway/http/certificate.hpp"
 #include "cluster/node/role_host.hpp"
+#include "cluster/node/start_step.hpp"
 
 #include <optional>
 
@@ -11,10 +12,10 @@ namespace mayfly::node {
 class http_surface {
 public:
   /// Binds, listens and serves. Relative paths start in the current directory. Errors: those of the ingress,
-  /// the key file and the request log.
+  /// the key file and the request log; `step` then names what could not be opened.
   static result<std::unique_ptr<http_surface>> open(node_configuration const& configuration,
                                                     std::optional<actors::http::certificate> tls,
-                                                    role_host& roles);
+                                                    role_host& roles, start_step& step);
   virtual ~http_surface() = default;
 
   virtual std::uint16_t api_port() const noexcept = 0;   ///< 0: none

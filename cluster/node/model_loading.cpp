@@ -21,18 +21,21 @@ gpu::engine_options options_of(model_configuration const& model, unsigned thread
 
 } // namespace
 
-result<void> open_model_files(node_configuration& configuration) {
+result<void> open_model_files(node_configuration& configuration, start_step& step) {
   for (auto& model : configuration.models) {
+    step = {model.file.native(), "Let this user read it, or name another (--model, or [[model]] file)"};
     model.descriptor = open(model.file.c_str(), O_RDONLY | O_CLOEXEC);
     if (model.descriptor < 0) return error{errc::io, "a model file cannot be opened", errno};
   }
   return {};
 }
 
-result<std::vector<actors::worker_model>> load_models(node_configuration const& configuration) {
+result<std::vector<actors::worker_model>> load_models(node_configuration const& configuration,
+                                                      start_step& step) {
   std::vector<actors::worker_model> models;
   if (!has_role(configuration.roles, messages::role::worker)) return models;
   for (auto const& model : configuration.models) {
+    step = {model.file.native(), "Is the file whole, and a model of a kind that Mayfly's README names?"};
     auto loaded = actors::load_worker_model(model.id, options_of(model, configuration.threads));
     if (!loaded) return loaded.failure();
     models.push_back(std::move(*loaded));

@@ -70,16 +70,20 @@ private:
     if (auto checked = check(); !checked) return checked;
     raise_limits();
     if (auto opened = open_files(); !opened) return opened;
+    step_ = {};
     if (auto dropped = drop_privileges(); !dropped) return dropped;
     if (auto hardened = harden_process(); !hardened) return hardened;
     follow_supervisor();
-    auto models = load_models(configuration_);
+    auto models = load_models(configuration_, step_);
     if (!models) return models.failure();
+    step_ = {(configuration_.state_directory / configuration_.receipts).native(), "May this user write it?"};
     auto roles = role_host::start(configuration_, std::move(*models));
     if (!roles) return roles.failure();
     roles_ = std::move(*roles);
+    step_ = {configuration_.listen.text(),
+             "Is it this host's, and free? --listen and --worker-host give another"};
     if (auto linked = open_links(); !linked) return linked;
-    auto surface = http_surface::open(configuration_, std::move(tls_), *roles_);
+    auto surface = http_surface::open(configuration_, std::move(tls_), *roles_, step_);
     if (!surface) return surface.failure();
     http_ = std::move(*surface);
     if (only_works()) return seal_worker();
@@ -99,8 +103,10 @@ private:
   /// lie where the unprivileged user cannot walk.
   result<void> open_files() {
     if (has_role(configuration_.roles, role::worker))
-      if (auto opened = open_model_files(configuration_); !opened) return opened;
+      if (auto opened = open_model_files(configuration_, step_); !opened) return opened;
     if (has_role(configuration_.roles, role::gateway) && configuration_.http.tls) {
+      step_ = {configuration_.http.certificate.native() + ", " + configuration_.http.private_key.native(),
+               "Name a PEM chain with --certificate and its key with --private-key"};
       auto read =
           actors::http::read_certificate(configuration_.http.certificate, configuration_.http.private_key);
       if (!read) return read.failure();
@@ -109,6 +115,7 @@ private:
     bool const keeps_state = !only_works();
     auto const home =
         keeps_state && !configuration_.state_directory.empty() ? configuration_.state_directory : "/";
+    step_ = {home.native(), "Give another with --directory (of a node: state_directory)"};
     if (keeps_state && !control_)
       if (auto made = make_state_directory(home); !made) return made;
     if ((keeps_state || control_) && chdir(home.c_str()) != 0)
@@ -161,9 +168,7 @@ private:
   }
 
   int refuse(error const& why) {
-    auto const number = why.code == errc::io ? std::generic_category().message(static_cast<int>(why.number))
-                                             : std::to_string(why.number);
-    auto const text = std::string(why.what.view()) + (why.number != 0 ? " (" + number + ")" : std::string());
+    auto const text = refusal_at(step_, why);
     event_log("cannot_start").with("why", text);
     if (control_)
       (void)control_->send(control_type::failed, std::as_bytes(std::span(text.data(), text.size())));
@@ -241,6 +246,7 @@ private:
   node_configuration configuration_;
   std::optional<control_channel> control_;
   std::optional<actors::http::certificate> tls_;
+  start_step step_;
   std::unique_ptr<role_host> roles_;
   std::unique_ptr<cluster::node_links> links_;
   std::unique_ptr<http_surface> http_;

@@ -46,7 +46,11 @@ supervisor::~supervisor() {
 }
 
 result<void> supervisor::run() {
-  if (auto prepared = prepare(); !prepared) return prepared;
+  start_step step;
+  if (auto prepared = prepare(step); !prepared) {
+    refusal_ = refusal_at(step, prepared.failure());
+    return prepared;
+  }
   for (auto const& plan : plan_children(configuration_, std::thread::hardware_concurrency())) {
     slot child;
     child.plan = plan;

@@ -8,6 +8,7 @@
 #include "cluster/node/command_socket.hpp"
 #include "cluster/node/key_directory.hpp"
 #include "cluster/node/restart_policy.hpp"
+#include "cluster/node/start_step.hpp"
 
 #include <map>
 #include <memory>
@@ -25,11 +26,11 @@ public:
   ~supervisor();
 
   /// Runs until SIGTERM, SIGINT or `stop` on the command socket; then drains and ends every child. Errors:
-  /// configuration, io, not_permitted, untrusted: the cluster could not be started; `refusal` says why where
-  /// a child refused.
+  /// configuration, io, not_permitted, untrusted: the cluster could not be started; `refusal` says why.
   result<void> run();
 
-  /// What the first child said that refused to start before the cluster had ever been whole; else empty.
+  /// What the first child said that refused to start before the cluster had ever been whole, or why there was
+  /// no child at all; else empty.
   std::string const& refusal() const noexcept { return refusal_; }
 
 private:
@@ -51,7 +52,7 @@ private:
     std::uint32_t restart_count = 0;
   };
 
-  result<void> prepare();
+  result<void> prepare(start_step& step);
   result<void> prepare_keys();
   result<void> prepare_state_directory();
   result<void> prepare_certificate();

@@ -39,18 +39,26 @@ int signal_descriptor() {
 
 } // namespace
 
-result<void> supervisor::prepare() {
+result<void> supervisor::prepare(start_step& step) {
   raise_limits();
   if (auto hardened = harden_process(); !hardened) return hardened; // it holds every key of the cluster
   signals_ = signal_descriptor();
   auto const& directory = configuration_.directory;
-  for (auto const& [path, mode] : {std::pair{directory, mode_t{0755}}, {directory / "keys", mode_t{0700}}})
-    if (auto made = make_directory(path, mode); !made) return made;
-  auto socket = command_socket::open(directory / "mayfly.sock");
+  auto const about = [&](std::filesystem::path const& path) {
+    step = {std::filesystem::absolute(path).native(),
+            "Give a directory that this user may write with --directory"};
+    return path;
+  };
+  if (auto made = make_directory(about(directory), 0755); !made) return made;
+  if (auto made = make_directory(about(directory / "keys"), 0700); !made) return made;
+  auto socket = command_socket::open(about(directory / "mayfly.sock"));
   if (!socket) return socket.failure();
   commands_ = std::move(*socket);
+  about(directory / "keys");
   if (auto made = prepare_keys(); !made) return made;
+  about(directory / "state");
   if (auto made = prepare_state_directory(); !made) return made;
+  step = {};
   if (!configuration_.join.empty()) return start_announcer();
   return {};
 }

@@ -78,12 +78,7 @@ int explain(std::string_view what, http_answer const& answer) {
 }
 
 int explain(std::string_view what, error const& failure) {
-  std::cerr << "mayfly: " << what << ": " << failure.what.view();
-  if (failure.number != 0 && failure.code == errc::io)
-    std::cerr << " (" << std::generic_category().message(static_cast<int>(failure.number)) << ')';
-  else if (failure.number != 0)
-    std::cerr << " (" << failure.number << ')';
-  std::cerr << '\n';
+  std::cerr << "mayfly: " << what << ": " << in_words(failure) << '\n';
   return 1;
 }
 

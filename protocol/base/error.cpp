@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <system_error>
 
 namespace mayfly {
 namespace {
@@ -53,6 +54,15 @@ constexpr auto names = std::to_array<code_name>({
 std::string_view name_of(errc code) noexcept {
   auto const found = std::ranges::find(names, code, &code_name::code);
   return found == names.end() ? std::string_view("unknown") : found->name;
+}
+
+std::string in_words(error const& failure) {
+  std::string text(failure.what.view());
+  if (failure.number == 0) return text;
+  auto const number = failure.code == errc::io
+                          ? std::generic_category().message(static_cast<int>(failure.number))
+                          : std::to_string(failure.number);
+  return text + " (" + number + ")";
 }
 
 } // namespace mayfly

@@ -3,6 +3,7 @@
 #include "protocol/base/literal.hpp"
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace mayfly {
@@ -58,5 +59,8 @@ struct error {
   literal what;
   std::int64_t number = 0;
 };
+
+/// The explanation and, in parentheses, what the number says: with io errno's words.
+std::string in_words(error const& failure);
 
 } // namespace mayfly

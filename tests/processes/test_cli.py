@@ -9,8 +9,10 @@ import select
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -119,15 +121,53 @@ def test_no_model_at_all_is_a_sentence(tmp_path):
 def test_a_file_that_is_no_model_ends_the_start(tmp_path):
     file = tmp_path / "model.gguf"
     file.write_bytes(TINY_MODEL.read_bytes()[:5000])
-    assert up(tmp_path, "--port", "0", "--model", file).startswith("mayfly: the cluster could not start: worker: GGUF")
+    said = up(tmp_path, "--port", "0", "--model", file)
+    assert said.startswith("mayfly: the cluster could not start: worker: GGUF") and f": {file}. Is the file whole" in said
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "cluster").touch()
+    said = mayfly("up", "--directory", tmp_path / "cluster", "--model", TINY_MODEL).stderr
+    assert f"(Not a directory): {tmp_path}/cluster" in said and "--directory" in said
+
+
+@pytest.fixture
+def somebody_else():
+    """A folder that everybody may enter, and how to run a command as a user who may write nothing in it."""
+    if os.geteuid() != 0:
+        pytest.skip("another user needs root")
+    with tempfile.TemporaryDirectory(prefix="mayfly-test-") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder), {"user": 65534, "group": 65534, "extra_groups": ()}
+
+
+def test_a_directory_that_this_user_may_not_write_is_named(somebody_else):
+    folder, user = somebody_else
+    run = mayfly("up", "--directory", folder / "cluster", "--model", TINY_MODEL, **user)
+    assert run.returncode == 1 and f"(Permission denied): {folder}/cluster. Give a directory" in run.stderr
+
+
+def test_a_model_that_this_user_may_not_read_is_named(somebody_else):
+    folder, user = somebody_else
+    file, directory = folder / "model.gguf", folder / "cluster"
+    file.write_bytes(TINY_MODEL.read_bytes())
+    file.chmod(0o600)
+    directory.mkdir()
+    os.chown(directory, 65534, 65534)
+    run = mayfly("up", "--directory", directory, "--port", "0", "--model", file, **user)
+    assert run.returncode == 1 and f"(Permission denied): {file}. Let this user read it" in run.stderr
 
 
 def test_a_taken_port_ends_the_start(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        said = up(tmp_path, "--model", TINY_MODEL, "--port", taken.getsockname()[1])
-    assert said.startswith("mayfly: the cluster could not start: front:") and said.endswith("(Address already in use)")
+        port = taken.getsockname()[1]
+        said = up(tmp_path, "--model", TINY_MODEL, "--port", port)
+        admin = up(tmp_path, "--model", TINY_MODEL, "--port", "0", "--admin-port", port)
+    assert said.startswith("mayfly: the cluster could not start: front:")
+    assert f"(Address already in use): 127.0.0.1:{port}. Take another with --port" in said
+    assert f"(Address already in use): 127.0.0.1:{port}. Take another with --admin-port" in admin
 
 
 def test_a_configuration_with_an_unknown_key_names_it(tmp_path):
