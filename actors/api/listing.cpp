@@ -5,24 +5,26 @@
 namespace mayfly::actors::api {
 namespace {
 
-void write_one(json_writer& json, served_model const& model, name const& as) {
+void write_one(json_writer& json, served_model const& model, name const& as, context_lookup const& context) {
+  auto const reported = context ? context(model.id) : 0;
+  auto const tokens = reported != 0 ? reported : model.context_tokens;
   json.raw(R"({"id":)").string(as.view()).raw(R"(,"object":"model","created":)").number(model.created_unix_s);
   json.raw(R"(,"owned_by":)").string(model.owned_by.view());
   json.raw(R"(,"root":)").string(model.id.view());
-  json.raw(R"(,"context_tokens":)").number(model.context_tokens);
+  if (tokens != 0) json.raw(R"(,"context_tokens":)").number(tokens);
   json.raw(R"(,"demonstration":)").boolean(model.demonstration).raw("}");
 }
 
 } // namespace
 
-void write_models(ephemeral_text& out, model_catalogue const& catalogue) {
+void write_models(ephemeral_text& out, model_catalogue const& catalogue, context_lookup const& context) {
   json_writer json(out);
   json.raw(R"({"object":"list","data":[)");
   bool first = true;
   auto const entry = [&](served_model const& model, name const& as) {
     if (!first) json.raw(",");
     first = false;
-    write_one(json, model, as);
+    write_one(json, model, as, context);
   };
   for (auto const& model : catalogue.models()) {
     entry(model, model.id);
@@ -31,9 +33,9 @@ void write_models(ephemeral_text& out, model_catalogue const& catalogue) {
   json.raw("]}");
 }
 
-void write_model(ephemeral_text& out, found_model const& found) {
+void write_model(ephemeral_text& out, found_model const& found, context_lookup const& context) {
   json_writer json(out);
-  write_one(json, *found.model, *found.asked);
+  write_one(json, *found.model, *found.asked, context);
 }
 
 void write_receipt(ephemeral_text& out, messages::receipt_answer const& answer) {

@@ -13,7 +13,7 @@ namespace mayfly::actors::api {
 struct served_model {
   name id;
   std::vector<name> aliases;
-  std::uint32_t context_tokens = 0; ///< prompt and answer together
+  std::uint32_t context_tokens = 0; ///< prompt and answer together, as configured; 0: the model's own
   std::int64_t created_unix_s = 0;
   name owned_by;
   bool demonstration = false; ///< too small to be useful: for trying the cluster out

@@ -104,6 +104,11 @@ private:
     wired.gateway = roles_.gateway();
     wired.accounts = keys_.get();
     wired.models = &catalogue_;
+    wired.context_tokens = [this](name const& model) {
+      auto const now = roles_.view().read();
+      auto const found = std::ranges::find(now->models, model, &served_model::model);
+      return found == now->models.end() ? 0U : found->context_tokens;
+    };
     wired.log = log_.get();
     wired.make_request_id = [this] { return request_id::make(roles_.view().read()->retention); };
     wired.ready = [this] { return ready(); };

@@ -2,6 +2,7 @@
 // The HTTP server: listens, accepts, and runs one session a connection on threads of its own.
 #include "actors/accounts/account_directory.hpp"
 #include "actors/actors.hpp"
+#include "actors/api/listing.hpp"
 #include "actors/api/model_catalogue.hpp"
 #include "actors/api/request.hpp"
 #include "actors/gateway/http/certificate.hpp"
@@ -49,6 +50,7 @@ struct ingress_dependencies {
   gateway_actor gateway;                                 ///< surface api
   accounts::account_directory const* accounts = nullptr; ///< surface api
   api::model_catalogue const* models = nullptr;          ///< surface api
+  api::context_lookup context_tokens;                    ///< surface api: what workers say; may be none
   request_log* log = nullptr;                            ///< null: no log
   std::function<request_id()> make_request_id;           ///< names the retention instance that will hold it
   std::function<readiness()> ready;                      ///< for /readyz

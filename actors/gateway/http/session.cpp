@@ -43,13 +43,13 @@ ephemeral_text respond_model(exchange& of, ingress_state const& shared) {
   if (!found) return respond(of, api::refuse(errc::model_not_found));
   of.record.model = found->model->id;
   ephemeral_text body;
-  api::write_model(body, *found);
+  api::write_model(body, *found, shared.dependencies.context_tokens);
   return respond(of, 200, media::json, body.reveal());
 }
 
 ephemeral_text respond_models(exchange& of, ingress_state const& shared) {
   ephemeral_text body;
-  api::write_models(body, *shared.dependencies.models);
+  api::write_models(body, *shared.dependencies.models, shared.dependencies.context_tokens);
   return respond(of, 200, media::json, body.reveal());
 }
 
@@ -117,7 +117,7 @@ asio::awaitable<bool> session::serve_one() {
   auto of = begin_exchange(shared_);
   bool going = false;
   if (!head) {
-    going = co_await send(of, respond(of, api::refuse(head.failure().code)));
+    going = co_await send(of, respond(of, api::refuse(head.failure())));
   } else {
     of.facts = *head;
     of.modern = head->modern;
@@ -156,7 +156,7 @@ asio::awaitable<bool> session::receive_body(exchange& of) {
   of.record.code = received.failure().code;
   of.record.status = api::status_of(of.record.code);
   if (of.record.code == errc::cancelled) co_return false;
-  auto response = respond(of, api::refuse(received.failure().code));
+  auto response = respond(of, api::refuse(received.failure()));
   co_await send(of, std::move(response));
   co_return false;
 }

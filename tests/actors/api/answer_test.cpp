@@ -199,10 +199,25 @@ TEST_CASE("aliases stand in the model list as models, naming what they are") {
   auto const catalogue = *model_catalogue::make(
       {{*name::parse("tiny"), {*name::parse("small")}, 256, 17, *name::parse("mayfly"), true}});
   CHECK(
-      written([&](ephemeral_text& out) { write_models(out, catalogue); }) ==
+      written([&](ephemeral_text& out) { write_models(out, catalogue, {}); }) ==
       R"({"object":"list","data":[{"id":"tiny","object":"model","created":17,"owned_by":"mayfly","root":"tiny",)"
       R"("context_tokens":256,"demonstration":true},{"id":"small","object":"model","created":17,)"
       R"("owned_by":"mayfly","root":"tiny","context_tokens":256,"demonstration":true}]})");
+}
+
+TEST_CASE("a model's context is what its workers have, else what is configured, and else left out") {
+  auto const tiny = *name::parse("tiny");
+  auto const catalogue =
+      *model_catalogue::make({{tiny, {}, 256, 17, *name::parse("mayfly"), false},
+                              {*name::parse("other"), {}, 0, 17, *name::parse("mayfly"), false}});
+  auto const listed = [&](context_lookup const& context) {
+    return written([&](ephemeral_text& out) { write_models(out, catalogue, context); });
+  };
+  CHECK(listed([&](name const& model) {
+          return model == tiny ? 128U : 0U;
+        }).find(R"("context_tokens":128)") != std::string::npos);
+  CHECK(listed({}).find(R"("context_tokens":256)") != std::string::npos);
+  CHECK(listed({}).find(R"("root":"other","demonstration")") != std::string::npos);
 }
 
 TEST_CASE("two models cannot share a name") {
