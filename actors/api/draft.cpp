@@ -28,6 +28,16 @@ refusal wrong_type(std::string_view field, literal must) { return refuse_field("
 refusal wrong_value(std::string_view field, literal must) {
   return refuse_field("invalid_value", field, must);
 }
+refusal beyond(std::string_view field, literal is, std::uint64_t most, literal unit) {
+  auto why = wrong_value(field, is);
+  char digits[24];
+  auto const end = std::to_chars(digits, digits + sizeof digits, most).ptr;
+  why.message.push_back(' ');
+  why.message.append({digits, static_cast<std::size_t>(end - digits)});
+  why.message.append(unit.view());
+  why.message.push_back('.');
+  return why;
+}
 refusal unsupported(std::string_view field, literal why) {
   return refuse_field("unsupported_value", field, why);
 }

@@ -88,6 +88,8 @@ std::string_view text_or_empty(boost::json::value const& value) noexcept;
 
 refusal wrong_type(std::string_view field, literal must);
 refusal wrong_value(std::string_view field, literal must);
+/// "'n' is at most 16.": what the field holds or is, the bound, and of what.
+refusal beyond(std::string_view field, literal is, std::uint64_t most, literal unit = "");
 /// It means something, but nothing that this server can do.
 refusal unsupported(std::string_view field, literal why);
 

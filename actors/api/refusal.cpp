@@ -80,16 +80,26 @@ refusal refuse_field(literal reason, std::string_view param, literal message) {
   return made;
 }
 
+namespace {
+
+/// Appends " It has room for 512 tokens."
+void append_bound(ephemeral_text& message, literal before, std::int64_t bound, literal after) {
+  char text[24];
+  auto const end = std::to_chars(text, text + sizeof text, bound).ptr;
+  message.append(before.view());
+  message.append({text, static_cast<std::size_t>(end - text)});
+  message.append(after.view());
+}
+
+} // namespace
+
 refusal refuse(error const& failure) {
   auto made = refuse(failure.code);
   auto const number = failure.number;
-  if (failure.code == errc::context_length_exceeded && number > 0) {
-    char text[24];
-    auto const end = std::to_chars(text, text + sizeof text, number).ptr;
-    made.message.append(" It has room for ");
-    made.message.append({text, static_cast<std::size_t>(end - text)});
-    made.message.append(" tokens.");
-  }
+  if (failure.code == errc::context_length_exceeded && number > 0)
+    append_bound(made.message, " It has room for ", number, " tokens.");
+  if (failure.code == errc::body_too_large && number > 0)
+    append_bound(made.message, " It may have at most ", number, " bytes.");
   auto const status = status_of(failure.code);
   if (status == 429 || status == 503)
     made.retry_seconds = number > 0 && number < 3600 ? static_cast<std::uint32_t>(number) : 1;

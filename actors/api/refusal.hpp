@@ -30,7 +30,7 @@ refusal refuse(errc code, literal reason, literal message);
 refusal refuse_field(literal reason, std::string_view param, literal message);
 
 /// What a failure of the cluster looks like to the client. `failure.number` is the context limit with
-/// context_length_exceeded, seconds to wait with overloaded.
+/// context_length_exceeded, the body's with body_too_large, seconds to wait with overloaded.
 refusal refuse(error const& failure);
 
 /// Appends {"error":{"message","type","param","code"}}.

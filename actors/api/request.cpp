@@ -63,7 +63,7 @@ verdict check_together(draft const& into) {
   if (shape.kind == endpoint::completion && into.prompts.empty())
     return refuse_field("missing_required_parameter", "prompt", "is required.");
   if (into.prompts.size() * shape.choices_per_prompt > into.limits->choices)
-    return wrong_value("n", "times the number of prompts is more than this server gives.");
+    return beyond("n", "times the number of prompts is at most", into.limits->choices);
   if (into.saw_stream_options && !shape.stream)
     return wrong_value("stream_options", "is only for streams: set 'stream' to true.");
   if (shape.kind == endpoint::chat && into.saw_top_logprobs && !shape.logprobs && shape.top_logprobs > 0)

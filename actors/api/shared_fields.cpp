@@ -81,7 +81,7 @@ verdict read_n(draft& into, value const& given) {
   auto refused = put(read_integer("n", given, 1, most_tokens, "must be a whole number, at least 1."),
                      into.shape.choices);
   if (!refused && into.shape.choices > into.limits->choices)
-    return wrong_value("n", "asks for more choices than this server gives.");
+    return beyond("n", "is at most", into.limits->choices);
   into.shape.choices_per_prompt = into.shape.choices;
   return refused;
 }
@@ -112,7 +112,8 @@ verdict add_stop(draft& into, field_path const& where, value const& given) {
   if (!given.is_string()) return wrong_type(where.view(), "must be a string.");
   auto const text = view_of(given.get_string());
   if (text.empty()) return wrong_value(where.view(), "must not be empty.");
-  if (text.size() > into.limits->stop_bytes) return wrong_value(where.view(), "is too long.");
+  if (text.size() > into.limits->stop_bytes)
+    return beyond(where.view(), "is at most", into.limits->stop_bytes, " bytes long");
   into.stop.emplace_back(text);
   return std::nullopt;
 }
@@ -121,7 +122,7 @@ verdict read_stop(draft& into, value const& given) {
   if (!given.is_array()) return wrong_type("stop", "must be a string or an array of strings.");
   auto const& items = given.get_array();
   if (items.size() > into.limits->stop_strings)
-    return wrong_value("stop", "holds too many strings (at most 4).");
+    return beyond("stop", "holds at most", into.limits->stop_strings, " strings");
   for (std::size_t index = 0; index < items.size(); ++index)
     if (auto refused = add_stop(into, field_path("stop").at(index), items[index])) return refused;
   return std::nullopt;
@@ -130,7 +131,8 @@ verdict read_stop(draft& into, value const& given) {
 verdict read_logit_bias(draft& into, value const& given) {
   if (!given.is_object()) return wrong_type("logit_bias", "must be an object from token ids to numbers.");
   auto const& entries = given.get_object();
-  if (entries.size() > into.limits->bias_entries) return wrong_value("logit_bias", "holds too many entries.");
+  if (entries.size() > into.limits->bias_entries)
+    return beyond("logit_bias", "holds at most", into.limits->bias_entries, " entries");
   for (auto const& [key, inner] : entries) {
     messages::bias_entry entry;
     auto const [end, problem] = std::from_chars(key.data(), key.data() + key.size(), entry.token);

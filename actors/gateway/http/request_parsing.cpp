@@ -42,8 +42,9 @@ struct ephemeral_body {
 
 using request_parser = beast_http::parser<true, ephemeral_body, ephemeral_allocator<char>>;
 
-error to_error(error_code problem) {
-  if (problem == beast_http::error::body_limit) return {errc::body_too_large, "the body is too large", 0};
+error to_error(error_code problem, std::size_t body_bytes) {
+  if (problem == beast_http::error::body_limit)
+    return {errc::body_too_large, "the body is too large", static_cast<std::int64_t>(body_bytes)};
   if (problem == beast_http::error::header_limit)
     return {errc::headers_too_large, "the head is too large", 0};
   return {errc::invalid_request, "malformed HTTP", problem.value()};
@@ -53,6 +54,7 @@ error to_error(error_code problem) {
 
 struct request_parsing::state {
   request_parser parser;
+  std::size_t body_bytes = 0; ///< at most
 };
 
 request_parsing::request_parsing(std::unique_ptr<state> made) : state_(std::move(made)) {}
@@ -68,9 +70,10 @@ result<request_parsing> request_parsing::begin(std::string_view head, std::size_
   auto& parser = made.state_->parser;
   parser.header_limit(static_cast<std::uint32_t>(head_bytes));
   parser.body_limit(body_bytes);
+  made.state_->body_bytes = body_bytes;
   error_code problem;
   parser.put(boost::asio::buffer(head.data(), head.size()), problem);
-  if (problem) return to_error(problem);
+  if (problem) return to_error(problem, body_bytes);
   if (!parser.is_header_done()) return error{errc::invalid_request, "malformed HTTP", 0};
   parser.eager(true);
   auto read = made.read_facts();
@@ -110,7 +113,7 @@ result<std::size_t> request_parsing::put(std::string_view bytes) {
     auto const rest = bytes.substr(taken);
     auto const used = state_->parser.put(boost::asio::buffer(rest.data(), rest.size()), problem);
     taken += used;
-    if (problem && problem != beast_http::error::need_more) return to_error(problem);
+    if (problem && problem != beast_http::error::need_more) return to_error(problem, state_->body_bytes);
     if (problem || used == 0) break;
   }
   return taken;

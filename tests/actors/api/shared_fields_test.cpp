@@ -153,3 +153,13 @@ TEST_CASE("what is no JSON object in UTF-8 is refused as invalid JSON") {
 TEST_CASE("of a field that stands twice the last counts") {
   CHECK(accepted_chat(R"(,"max_tokens":1,"max_tokens":2)").choices[0].parameters.max_tokens == 2);
 }
+
+TEST_CASE("what goes beyond a limit is told the limit") {
+  auto const said = [](std::string const& field) {
+    auto const parsed = parse(endpoint::chat, chat(field));
+    auto const* why = std::get_if<refusal>(&parsed);
+    return why == nullptr ? std::string() : std::string(why->message.reveal());
+  };
+  CHECK(said(R"(,"n":17)") == "'n' is at most 16.");
+  CHECK(said(R"(,"stop":["a","b","c","d","e"])") == "'stop' holds at most 4 strings.");
+}

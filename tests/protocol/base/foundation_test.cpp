@@ -106,3 +106,9 @@ TEST_CASE("a result without a value is fine until it holds an error") {
   REQUIRE_FALSE(broken);
   REQUIRE(broken.failure().code == errc::cancelled);
 }
+
+TEST_CASE("an error in words says what its number means") {
+  CHECK(in_words({errc::malformed, "a bad byte", 0}) == "a bad byte");
+  CHECK(in_words({errc::malformed, "a bad byte", 17}) == "a bad byte (17)");
+  CHECK(in_words({errc::io, "the file", 2}) == "the file (No such file or directory)");
+}

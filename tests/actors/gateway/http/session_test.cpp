@@ -131,7 +131,9 @@ TEST_CASE("a body beyond the limit is refused by its announcement, or where it p
            "Content-Type: application/json\r\n" +
            fields + "\r\n";
   };
-  CHECK(one.ask(head("Content-Length: 1001\r\n")).status == 413);
+  auto const refused = one.ask(head("Content-Length: 1001\r\n"));
+  CHECK(refused.status == 413);
+  CHECK(refused.body.find("at most 1000 bytes") != std::string::npos);
   CHECK(one.ask(head("Transfer-Encoding: chunked\r\n") + "3e9\r\n" + std::string(1001, ' ') + "\r\n0\r\n\r\n")
             .status == 413);
 }
