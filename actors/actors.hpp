@@ -161,6 +161,7 @@ using retention_actor = caf::typed_actor<
 struct node_status {
   messages::member member;
   bool linked = false;
+  std::chrono::milliseconds lost_for{0}; ///< since it was linked last; 0 where it is
   std::optional<messages::worker_report> worker;
   std::optional<messages::gateway_report> gateway;
   std::optional<messages::retention_report> retention;

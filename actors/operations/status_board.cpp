@@ -60,6 +60,9 @@ cluster_status status_board::status(deadline now) const {
   cluster_status picture;
   for (auto const& [id, node] : nodes_) {
     picture.nodes.push_back(node.status);
+    if (!node.status.linked)
+      picture.nodes.back().lost_for =
+          std::chrono::duration_cast<std::chrono::milliseconds>(now - node.left_at);
     bool const fresh = !node.samples.empty() && now - node.samples.back().at < window;
     if (!fresh) continue;
     picture.prefill_tokens_per_second += rate(node, &sample::prefill);

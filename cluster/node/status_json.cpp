@@ -26,6 +26,7 @@ void write_node(json_writer& out, actors::node_status const& node) {
   out.raw("], \"endpoint\": ").string(node.member.endpoint.view());
   out.raw(", \"region\": ").string(node.member.region.view());
   out.raw(", \"linked\": ").boolean(node.linked);
+  if (!node.linked) out.raw(", \"lost_ms\": ").number(std::int64_t{node.lost_for.count()});
   write_report(out, "worker", node.worker);
   write_report(out, "gateway", node.gateway);
   write_report(out, "retention", node.retention);

@@ -109,6 +109,7 @@ void supervisor::tick() {
     return unix_milliseconds() - gone.at_unix_ms > std::chrono::milliseconds(exited_memory).count();
   });
   take_remote_view();
+  if (announcer_) watch_seeds();
   if (now >= next_key_check_) check_keys();
   if (stopping_) end_children();
   if (!stopping_ || now < stop_by_) return;

@@ -90,6 +90,8 @@ private:
   void pass_status(control_frame const& frame);
   void answer_without_operations();
   std::string processes_json() const;
+  std::string seeds_json() const;
+  void watch_seeds();
   void begin_stop();
   void end_children();
   bool all_ended() const;
@@ -113,6 +115,8 @@ private:
   std::uint64_t epoch_ = 0;
   std::unique_ptr<command_socket> commands_;
   std::unique_ptr<cluster::announcer> announcer_;
+  deadline seeds_seen_{};     ///< when a seed was linked last, or the search for one began
+  bool seeds_missed_ = false; ///< and the operator was told that none is
   std::map<std::uint64_t, command_socket::ticket> status_queries_;
   std::uint64_t next_query_ = 1;
   std::vector<trusted_key> trusted_;

@@ -1,4 +1,5 @@
 // How a running cluster answers the command line, and what it leaves in cluster.json.
+#include "cluster/membership/announcer.hpp"
 #include "cluster/node/event_log.hpp"
 #include "cluster/node/supervisor.hpp"
 #include "protocol/crypto/encoding.hpp"
@@ -11,6 +12,10 @@ namespace mayfly::node {
 namespace {
 
 using messages::role;
+
+std::int64_t milliseconds_since(deadline then) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(boot_clock::now() - then).count();
+}
 
 std::string url_of(http_configuration const& http, std::uint16_t port) {
   auto host = http.address;
@@ -40,7 +45,7 @@ void supervisor::serve_status(command_socket::ticket client) {
     status_queries_[number] = client;
     return;
   }
-  commands_->answer(client, "{\"processes\": " + processes_json() + "}\n");
+  commands_->answer(client, "{\"processes\": " + processes_json() + seeds_json() + "}\n");
 }
 
 void supervisor::pass_status(control_frame const& frame) {
@@ -50,8 +55,8 @@ void supervisor::pass_status(control_frame const& frame) {
   auto const found = status_queries_.find(number);
   if (problem != std::errc{} || found == status_queries_.end()) return;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  commands_->answer(found->second,
-                    "{\"processes\": " + processes_json() + ", \"cluster\": " + std::string(text) + "}\n");
+  commands_->answer(found->second, "{\"processes\": " + processes_json() + seeds_json() +
+                                       ", \"cluster\": " + std::string(text) + "}\n");
   status_queries_.erase(found);
 }
 
@@ -71,9 +76,18 @@ std::string supervisor::processes_json() const {
     text += !child.process ? (child.refused ? "refused" : "restarting")
             : child.ready  ? "running"
                            : "starting";
-    text += "\", \"restarts\": " + std::to_string(child.restart_count) + "}";
+    text += "\", \"restarts\": " + std::to_string(child.restart_count);
+    text += ", \"up_ms\": " + std::to_string(child.process ? milliseconds_since(child.started) : 0) + "}";
   }
   return text + "]";
+}
+
+/// Where this host joins another's cluster: whether it does yet, and what that host must trust.
+std::string supervisor::seeds_json() const {
+  if (!announcer_) return {};
+  return ", \"join\": {\"seed\": \"" + configuration_.join.front().endpoint.text() +
+         "\", \"linked\": " + (announcer_->linked_seeds() != 0 ? "true" : "false") + ", \"key\": \"" +
+         crypto::to_hexadecimal(own_keys_.public_key) + "\"}";
 }
 
 void supervisor::write_file() {

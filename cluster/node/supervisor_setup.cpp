@@ -20,6 +20,7 @@ namespace mayfly::node {
 namespace {
 
 constexpr auto certificate_reserve = std::chrono::hours(24 * 30);
+constexpr std::chrono::seconds seed_patience{3};
 
 error failed(literal what) { return error{errc::io, what, errno}; }
 
@@ -153,7 +154,24 @@ result<void> supervisor::start_announcer() {
   auto started = cluster::announcer::start(std::move(options));
   if (!started) return started.failure();
   announcer_ = std::move(*started);
+  seeds_seen_ = boot_clock::now();
   return {};
+}
+
+/// A seed that does not trust this host answers nothing, as one that is away: the operator is told once.
+void supervisor::watch_seeds() {
+  bool const linked = announcer_->linked_seeds() != 0;
+  auto const now = boot_clock::now();
+  if (linked) seeds_seen_ = now;
+  bool const missed = !linked && now - seeds_seen_ > seed_patience;
+  if (missed == seeds_missed_) return;
+  seeds_missed_ = missed;
+  auto const endpoint = configuration_.join.front().endpoint.text();
+  if (!missed) return void(event_log("joined").with("seed", endpoint));
+  event_log("not_joined")
+      .with("seed", endpoint)
+      .with("why", "is it up, and does it trust this host? Run there: mayfly keys trust NAME " +
+                       crypto::to_hexadecimal(own_keys_.public_key));
 }
 
 node_configuration supervisor::configure(slot const& child, crypto::link_key keys) const {

@@ -2,6 +2,7 @@
 #include "cluster/node/command_socket.hpp"
 #include "ops/cli/cluster_access.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
 #include <cstdio>
@@ -36,46 +37,93 @@ std::string joined(json::array const& texts) {
   return all;
 }
 
+/// "3 h 2 min", "2 min 5 s", "5 s"
+std::string lasting(double milliseconds) {
+  auto const seconds = static_cast<std::int64_t>(milliseconds / 1000);
+  auto const minutes = seconds / 60, hours = minutes / 60;
+  if (hours > 0) return std::to_string(hours) + " h " + std::to_string(minutes % 60) + " min";
+  if (minutes > 0) return std::to_string(minutes) + " min " + std::to_string(seconds % 60) + " s";
+  return std::to_string(seconds) + " s";
+}
+
 void print_processes(json::object const& status) {
-  std::printf("%-12s %-9s %-11s %s\n", "PROCESS", "PID", "STATE", "RESTARTS");
+  std::printf("%-12s %-17s %-9s %-11s %-14s %s\n", "PROCESS", "NODE", "PID", "STATE", "UP", "RESTARTS");
   for (auto const& entry : array_in(status, "processes")) {
     auto const& process = entry.get_object();
-    std::printf("%-12s %-9.0f %-11s %.0f\n", text_of(process, "role").c_str(), number_in(process, "pid"),
-                text_of(process, "state").c_str(), number_in(process, "restarts"));
+    auto const up = number_in(process, "up_ms");
+    std::printf("%-12s %-17s %-9.0f %-11s %-14s %.0f\n", text_of(process, "role").c_str(),
+                text_of(process, "node").c_str(), number_in(process, "pid"),
+                text_of(process, "state").c_str(), up > 0 ? lasting(up).c_str() : "",
+                number_in(process, "restarts"));
   }
 }
 
-void print_worker(std::string const& node, json::object const& worker) {
-  for (auto const& entry : array_in(worker, "models")) {
-    auto const& model = entry.get_object();
-    std::printf("%-17s %-32s %-14s %5.0f %7.0f %6.0f%% %9.0f\n", node.c_str(),
-                text_of(model, "model").c_str(), text_of(worker, "backend").c_str(),
-                number_in(model, "running"), number_in(model, "waiting"),
-                number_in(model, "kv_blocks") > 0
-                    ? 100 * (1 - number_in(model, "kv_blocks_free") / number_in(model, "kv_blocks"))
-                    : 0,
-                number_in(worker, "resident_bytes") / (1 << 20));
+/// A host that joins another's cluster: that host's operator must trust it.
+void print_join(json::object const& join) {
+  if (join.empty()) return;
+  auto const* linked = join.if_contains("linked");
+  auto const seed = text_of(join, "seed");
+  if (linked != nullptr && *linked == json::value(true))
+    std::cout << "\nIts workers serve the cluster at " << seed << ".\n";
+  else
+    std::cout << "\nNot linked with " << seed
+              << " yet: is it up, and does it trust this host? Run there:\n  mayfly keys trust NAME "
+              << text_of(join, "key") << '\n';
+}
+
+std::string model_text(json::object const& model, std::string const& backend) {
+  char text[256];
+  auto const blocks = number_in(model, "kv_blocks");
+  std::snprintf(text, sizeof text, "%-32s %-14s %5.0f %7.0f %6.0f%%", text_of(model, "model").c_str(),
+                backend.c_str(), number_in(model, "running"), number_in(model, "waiting"),
+                blocks > 0 ? 100 * (1 - number_in(model, "kv_blocks_free") / blocks) : 0);
+  return text;
+}
+
+void print_worker(json::object const& node) {
+  auto const id = text_of(node, "node");
+  auto const& worker = object_in(node, "worker");
+  auto const* linked = node.if_contains("linked");
+  if (linked == nullptr || *linked != json::value(true)) {
+    std::printf("%-17s lost %s ago\n", id.c_str(), lasting(number_in(node, "lost_ms")).c_str());
+    return;
   }
+  if (worker.empty()) std::printf("%-17s has not reported yet\n", id.c_str());
+  for (auto const& model : array_in(worker, "models"))
+    std::printf("%-17s %s %9.0f\n", id.c_str(),
+                model_text(model.get_object(), text_of(worker, "backend")).c_str(),
+                number_in(worker, "resident_bytes") / (1 << 20));
 }
 
 void print_workers(json::object const& cluster) {
   std::printf("\n%-17s %-32s %-14s %5s %7s %7s %9s\n", "WORKER", "MODEL", "BACKEND", "RUNS", "WAITS", "KV",
               "RES MiB");
+  bool any = false;
   for (auto const& entry : array_in(cluster, "nodes")) {
     auto const& node = entry.get_object();
-    auto const& worker = object_in(node, "worker");
-    if (!worker.empty())
-      print_worker(text_of(node, "node"), worker);
-    else if (joined(array_in(node, "roles")).find("worker") != std::string::npos)
-      std::printf("%-17s not linked\n", text_of(node, "node").c_str());
+    if (joined(array_in(node, "roles")).find("worker") == std::string::npos) continue;
+    any = true;
+    print_worker(node);
   }
+  if (!any)
+    std::printf("none linked: what is asked is refused until one is (of this host, or by `mayfly up --join` "
+                "of another)\n");
 }
 
-void print_totals(json::object const& cluster) {
-  double requests = 0, running = 0, replayed = 0, open = 0, closed = 0, violations = 0, unconfirmed = 0;
+/// How long the process of a node has run; 0 where another host runs it.
+double up_ms(json::object const& status, std::string const& node) {
+  for (auto const& entry : array_in(status, "processes"))
+    if (text_of(entry.get_object(), "node") == node) return number_in(entry.get_object(), "up_ms");
+  return 0;
+}
+
+void print_totals(json::object const& status, json::object const& cluster) {
+  double requests = 0, running = 0, replayed = 0, open = 0, closed = 0, violations = 0, unconfirmed = 0,
+         up = 0;
   for (auto const& entry : array_in(cluster, "nodes")) {
-    auto const& gateway = object_in(entry.get_object(), "gateway");
-    auto const& retention = object_in(entry.get_object(), "retention");
+    auto const& node = entry.get_object();
+    auto const& gateway = object_in(node, "gateway");
+    auto const& retention = object_in(node, "retention");
     requests += number_in(gateway, "requests");
     running += number_in(gateway, "running");
     replayed += number_in(gateway, "replayed");
@@ -83,12 +131,16 @@ void print_totals(json::object const& cluster) {
     closed += number_in(retention, "leases_closed");
     violations += number_in(retention, "violations");
     unconfirmed += number_in(retention, "unconfirmed");
+    if (!gateway.empty() || !retention.empty()) up = std::max(up, up_ms(status, text_of(node, "node")));
   }
+  std::printf("\nnow     requests running %.0f, leases open %.0f, tokens/s: prefill %.1f, decode %.1f\n",
+              running, open, number_in(cluster, "prefill_tokens_per_second"),
+              number_in(cluster, "decode_tokens_per_second"));
   std::printf(
-      "\nrequests %.0f (running %.0f, replayed %.0f)   leases open %.0f, closed %.0f, violations %.0f, "
-      "unconfirmed %.0f\ntokens/s: prefill %.1f, decode %.1f\n",
-      requests, running, replayed, open, closed, violations, unconfirmed,
-      number_in(cluster, "prefill_tokens_per_second"), number_in(cluster, "decode_tokens_per_second"));
+      "so far  requests %.0f (replayed %.0f), leases closed %.0f, violations %.0f, unconfirmed %.0f\n",
+      requests, replayed, closed, violations, unconfirmed);
+  std::printf("        since the gateways' and retention's processes started, at most %s ago\n",
+              lasting(up).c_str());
 }
 
 int show(std::filesystem::path const& directory, bool as_json) {
@@ -104,10 +156,11 @@ int show(std::filesystem::path const& directory, bool as_json) {
     return explain("no status", error{errc::malformed, "the answer is not JSON", 0});
   auto const& status = parsed.get_object();
   print_processes(status);
+  print_join(object_in(status, "join"));
   auto const& cluster = object_in(status, "cluster");
   if (cluster.empty()) return 0;
   print_workers(cluster);
-  print_totals(cluster);
+  print_totals(status, cluster);
   return 0;
 }
 

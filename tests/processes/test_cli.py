@@ -336,6 +336,27 @@ def test_status_shows_processes_workers_and_totals(cluster):
     assert len(cluster.linked_workers()) == 2
 
 
+def test_status_names_each_workers_process_and_how_long_a_lost_one_is_gone():
+    with Cluster() as running:
+        process = next(process for process in running.status()["processes"] if process["role"] == "worker")
+        shown = running.mayfly("status")
+        assert shown.count(process["node"]) == 2 and " s ago" in shown and "since the gateways'" in shown
+        os.kill(process["pid"], signal.SIGKILL)
+        wait_for(lambda: re.search(process["node"] + r" +lost \d+ s ago\n", running.mayfly("status")), 10, "the loss is shown")
+
+
+def test_a_joined_host_says_whether_the_other_host_trusts_it():
+    with Cluster("--workers", "0", "--listen", f"127.0.0.1:{free_port()}") as first:
+        with Cluster("--join", first.info()["join"].removeprefix("tcp://")) as second:
+            key = second.mayfly("keys", "show").strip()
+            wait_for(lambda: '"not_joined"' in second.log.read_text(), 10, "the log says that it waits to be trusted")
+            assert f"\n  mayfly keys trust NAME {key}\n" in second.mayfly("status")
+            assert "none linked" in first.mayfly("status")
+            first.mayfly("keys", "trust", "second", key)
+            wait_for(lambda: "Its workers serve the cluster at" in second.mayfly("status"), 10, "it is trusted")
+            wait_for(lambda: '"joined"' in second.log.read_text(), 5, "the log says so")
+
+
 def works(url, key):
     return httpx.get(url + "/v1/models", headers={"Authorization": f"Bearer {key}"}, timeout=5).status_code == 200
 

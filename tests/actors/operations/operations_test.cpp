@@ -67,6 +67,7 @@ TEST_CASE("a node that is gone stays visible for a while, unlinked") {
   board.tick(now + 29s);
   REQUIRE(board.status(now).nodes.size() == 1);
   CHECK_FALSE(board.status(now).nodes[0].linked);
+  CHECK(board.status(now + 12s).nodes[0].lost_for == 12s);
   board.tick(now + 30s);
   CHECK(board.status(now).nodes.empty());
 }
