@@ -1,7 +1,9 @@
 #include "cluster/node/command_socket.hpp"
+#include "cluster/node/event_log.hpp"
 #include "cluster/node/hardening.hpp"
 #include "cluster/node/node_process.hpp"
 #include "cluster/node/supervisor.hpp"
+#include "gpu/formats/gguf.hpp"
 #include "ops/cli/cluster_access.hpp"
 #include "protocol/crypto/encoding.hpp"
 
@@ -57,6 +59,26 @@ std::optional<node::seed_configuration> parse_seed(std::string const& text) {
   return seed;
 }
 
+/// This project's own model, made for tests and first tries, whatever its file is called.
+bool demonstrates(std::filesystem::path const& file) {
+  auto const opened = gpu::gguf_file::open(gpu::model_file(file));
+  return opened && (*opened)->text("general.name") == "tiny-default";
+}
+
+/// Who would answer?
+int check_workers(up_options const& options) {
+  auto const& cluster = options.cluster;
+  if (cluster.workers != 0) return 0;
+  if (!cluster.join.empty()) return wrong("--workers 0 leaves a host that joins another with nothing to run");
+  if (cluster.listen.empty())
+    return wrong(
+        "--workers 0 can answer nothing: take 1 or more, or give --listen HOST:PORT where other hosts' "
+        "workers join");
+  node::event_log("waits_for_workers")
+      .with("why", "none runs here: other hosts' join at the address under \"join\" in cluster.json");
+  return 0;
+}
+
 int add_models(up_options& options) {
   if (!options.models.empty()) options.cluster.models.clear();
   for (auto const& file : options.models) {
@@ -64,9 +86,9 @@ int add_models(up_options& options) {
     node::model_configuration model;
     model.id = id_of(file);
     model.file = file;
-    model.demo = model.id.view().starts_with("tiny-default");
     options.cluster.models.push_back(std::move(model));
   }
+  for (auto& model : options.cluster.models) model.demo = model.demo || demonstrates(model.file);
   if (options.cluster.models.empty())
     return wrong("name a model: --model FILE.gguf, or [[model]] in the configuration");
   return 0;
@@ -83,6 +105,7 @@ int complete(up_options& options) {
       return wrong("--join takes HOST:PORT@KEY as the other host's cluster.json has it under \"join\"");
     options.cluster.join = {*seed};
   }
+  if (int const status = check_workers(options); status != 0) return status;
   return add_models(options);
 }
 

@@ -193,11 +193,32 @@ def test_the_command_line_counts_over_the_configuration(tmp_path):
         assert answer.status_code == 413, "what the command line does not say stays the file's"
 
 
-def test_a_model_is_found_beside_the_configuration(tmp_path):
+def models_of(running):
+    listed = httpx.get(running.url + "/v1/models", headers={"Authorization": f"Bearer {running.api_key}"}, timeout=5)
+    return {model["id"]: model for model in listed.json()["data"]}
+
+
+def test_models_are_found_beside_the_configuration_and_described_as_they_are(tmp_path):
     (tmp_path / "beside.gguf").symlink_to(TINY_MODEL)
-    (tmp_path / "mayfly.toml").write_text("[[model]]\nid = 'beside'\nfile = 'beside.gguf'\n")
+    (tmp_path / "tiny-default.gguf").symlink_to(ROOT / "tests/models/micro-f16.gguf")
+    (tmp_path / "mayfly.toml").write_text("[[model]]\nid = 'beside'\nfile = 'beside.gguf'\n"
+                                          "[[model]]\nid = 'micro'\nfile = 'tiny-default.gguf'\n")
     with Cluster("--config", str(tmp_path / "mayfly.toml"), models=()) as running:
         assert running.mayfly("chat", "--max-tokens", "2", "Hello").strip()
+        listed = models_of(running)
+        assert [listed[model]["demonstration"] for model in ("beside", "micro")] == [True, False], "as the files say"
+        assert all(model["context_tokens"] > 0 for model in listed.values()), "the context that the workers have"
+
+
+@pytest.mark.parametrize("options", [(), ("--join", "127.0.0.1:1@" + HOST_KEY)], ids=["alone", "joined"])
+def test_no_workers_where_nobody_else_brings_any_are_refused(tmp_path, options):
+    assert up(tmp_path, "--model", TINY_MODEL, "--workers", "0", *options).startswith("mayfly: --workers 0 ")
+
+
+def test_a_front_without_workers_says_that_it_waits_for_them(tmp_path):
+    with Cluster("--workers", "0", "--listen", f"127.0.0.1:{free_port()}", directory=tmp_path) as running:
+        assert '"waits_for_workers"' in running.log.read_text()
+        assert "mayfly up --join" in running.mayfly("status")
 
 
 def test_a_second_cluster_in_a_directory_is_refused(cluster):
