@@ -65,10 +65,9 @@ def tensors(shape: Shape, vocabulary_size: int) -> dict:
     return made | {"output_norm.weight": norm(), "output.weight": matrix(vocabulary_size, width, 2.5)}
 
 
-def write_model(file: Path, name: str, kind: type, shape: Shape) -> None:
-    """One GGUF file: matrices in `kind`, norms in float32."""
-    tokens, merges = vocabulary()
-    writer = gguf.GGUFWriter(file, "llama")
+def write_metadata(writer: gguf.GGUFWriter, name: str, shape: Shape, kind: gguf.LlamaFileType, tokens: list,
+                   merges: list) -> None:
+    """What a model's file says of it before its tensors."""
     writer.add_name(name)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(shape.width)
@@ -80,7 +79,7 @@ def write_model(file: Path, name: str, kind: type, shape: Shape) -> None:
     writer.add_rope_dimension_count(shape.width // HEADS)
     writer.add_rope_freq_base(10000.0)
     writer.add_vocab_size(len(tokens))
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32 if kind is numpy.float32 else gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(kind)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
@@ -90,6 +89,14 @@ def write_model(file: Path, name: str, kind: type, shape: Shape) -> None:
     writer.add_eos_token_id(len(tokens) - 1)
     writer.add_add_bos_token(False)
     writer.add_chat_template(TEMPLATE)
+
+
+def write_model(file: Path, name: str, kind: type, shape: Shape) -> None:
+    """One GGUF file: matrices in `kind`, norms in float32."""
+    tokens, merges = vocabulary()
+    writer = gguf.GGUFWriter(file, "llama")
+    floats = gguf.LlamaFileType.ALL_F32 if kind is numpy.float32 else gguf.LlamaFileType.MOSTLY_F16
+    write_metadata(writer, name, shape, floats, tokens, merges)
     for tensor, values in tensors(shape, len(tokens)).items():
         writer.add_tensor(tensor, values.astype(kind) if values.ndim == 2 else values)
     writer.write_header_to_file()

@@ -8,7 +8,7 @@ import numpy
 import torch
 from transformers import AutoModelForCausalLM
 
-from . import mayfly
+from . import mayfly, typed
 from .golden import write_bytes
 from .places import GOLDEN, MODELS, TINY, default_model, llama_cpp
 from .prompts import PROMPTS
@@ -17,6 +17,7 @@ from .quantization import variant
 from .vocabularies import from_gguf
 
 TOP, LENGTH = 20, 256
+TYPED_TOP = 2  # for there are many of those files
 FLOAT_TYPES = ("F32", "F16", "BF16")
 TINY_TYPES = (*FLOAT_TYPES, "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K_S", "Q5_K_S", "Q6_K")
 
@@ -90,14 +91,17 @@ def write() -> None:
         model = MODELS / f"{name}.gguf"
         network = reference(model)
         write_distributions(model, network, random_sequences(network.config.vocab_size, 2, 160))
+    for kind in typed.TYPES:
+        model = typed.model(kind)
+        write_distributions(model, reference(model), random_sequences(320, 8, LENGTH), TYPED_TOP)
 
 
-def write_distributions(model: Path, network: AutoModelForCausalLM, sequences: list) -> None:
-    """The best TOP tokens after every token of every sequence; tests/golden/README.md has the layout."""
-    parts = [b"MLP1", struct.pack("<III", network.config.vocab_size, TOP, len(sequences))]
+def write_distributions(model: Path, network: AutoModelForCausalLM, sequences: list, top: int = TOP) -> None:
+    """The best `top` tokens after every token of every sequence; tests/golden/README.md has the layout."""
+    parts = [b"MLP1", struct.pack("<III", network.config.vocab_size, top, len(sequences))]
     for sequence in sequences:
         distribution = expected(network, sequence)
-        best = numpy.argsort(-distribution, axis=-1, kind="stable")[:, :TOP]
+        best = numpy.argsort(-distribution, axis=-1, kind="stable")[:, :top]
         parts += [struct.pack("<I", len(sequence)), numpy.asarray(sequence, "<u4").tobytes(),
                   best.astype("<u2").tobytes(), numpy.take_along_axis(distribution, best, -1).astype("<f4").tobytes()]
     write_bytes(GOLDEN / "numerics" / f"{model.stem}.bin", b"".join(parts))

@@ -3,6 +3,7 @@
 #include "gpu/formats/gguf.hpp"
 
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,13 +36,19 @@ public:
   /// An F32 tensor [rows][columns]; rows = 0 makes a vector.
   gguf_builder& tensor(std::string_view name, std::uint64_t rows, std::uint64_t columns,
                        std::vector<float> const& floats) {
+    return tensor(name, rows, columns, tensor_type::f32, std::as_bytes(std::span(floats)));
+  }
+
+  /// A tensor of any type: its rows, one after the other, as the file stores them.
+  gguf_builder& tensor(std::string_view name, std::uint64_t rows, std::uint64_t columns, tensor_type type,
+                       std::span<std::byte const> stored) {
     put_string(infos_, name);
     put(infos_, std::uint32_t{rows == 0 ? 1U : 2U});
     put(infos_, columns);
     if (rows != 0) put(infos_, rows);
-    put(infos_, std::uint32_t{0});
+    put(infos_, static_cast<std::uint32_t>(type));
     put(infos_, std::uint64_t{data_.size()});
-    append(data_, floats.data(), floats.size() * sizeof(float));
+    append(data_, stored.data(), stored.size());
     pad(data_);
     ++tensor_count_;
     return *this;

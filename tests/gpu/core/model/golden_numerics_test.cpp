@@ -1,5 +1,6 @@
 // Log probabilities against transformers in float32 on the weights that the file's blocks stand for.
 #include "golden_numerics.hpp"
+#include "typed_model.hpp"
 
 #include "gpu/engine/distribution.hpp"
 #include "gpu/model/model.hpp"
@@ -51,13 +52,10 @@ void compare_row(std::span<float const> logits, golden_sequence const& expected,
   if (first_token_with(logits, *largest) == expected.best[position * top]) ++so_far.same_best;
 }
 
-agreement compare(std::string const& name) {
-  auto const golden = read_golden_numerics(name);
-  auto const file = gguf_file::open(std::string(MAYFLY_TEST_MODELS) + "/" + name + ".gguf");
-  REQUIRE(file.has_value());
+agreement compare(golden_numerics const& golden, std::shared_ptr<gguf_file const> file) {
   auto device = make_cpu_backend({});
   REQUIRE(device.has_value());
-  auto network = load_model(*file, **device, {chunk, chunk});
+  auto network = load_model(std::move(file), **device, {chunk, chunk});
   REQUIRE(network.has_value());
   auto const& p = (*network)->parameters();
   REQUIRE(p.vocabulary == golden.vocabulary);
@@ -86,6 +84,12 @@ agreement compare(std::string const& name) {
     }
   }
   return found;
+}
+
+agreement compare(std::string const& name) {
+  auto const file = gguf_file::open(std::string(MAYFLY_TEST_MODELS) + "/" + name + ".gguf");
+  REQUIRE(file.has_value());
+  return compare(read_golden_numerics(name), *file);
 }
 
 } // namespace
@@ -118,4 +122,20 @@ TEST_CASE("the Q8_0 model agrees with transformers on its dequantised weights") 
   CHECK(found.positions >= 2000);
   CHECK(found.mean_divergence() <= 1e-5);
   CHECK(found.share_of_same_best() >= 0.995);
+}
+
+TEST_CASE("a model of each tensor type alone agrees with transformers over 2,000 positions") {
+  for (auto const& blocks : every_typed_blocks()) {
+    CAPTURE(blocks.name);
+    auto const bytes = typed_model(blocks).bytes();
+    auto const file = gguf_file::parse(bytes);
+    REQUIRE(file.has_value());
+    auto const found = compare(read_golden_numerics("typed-" + blocks.name), *file);
+    CAPTURE(found.mean_divergence(), found.share_of_same_best(), found.worst_difference);
+    CHECK(found.positions >= 2000);
+    bool const floats = blocks.scales.empty();
+    CHECK(found.mean_divergence() <= (floats ? 1e-7 : 2e-5));
+    CHECK(found.share_of_same_best() >= (floats ? 1 : 0.995));
+    if (floats) CHECK(found.worst_difference <= 1e-3);
+  }
 }
