@@ -354,7 +354,7 @@ def test_status_shows_processes_workers_and_totals(cluster):
         assert heading in shown
     status = cluster.status()
     assert {process["state"] for process in status["processes"]} == {"running"}
-    assert len(cluster.linked_workers()) == 2
+    wait_for(lambda: len(cluster.linked_workers()) == 2, 10, "every worker reports")
 
 
 def test_status_names_each_workers_process_and_how_long_a_lost_one_is_gone():
