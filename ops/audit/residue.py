@@ -78,7 +78,8 @@ def changed_elsewhere(stamp, cluster):
 
 def is_gone(finding):
     """Whether it says of a file alone that it could not be read, as it is there no more."""
-    label, where, _ = (finding.split(" ", 1)[0], *finding.split(" ", 1)[1].rsplit(" ", 1))
+    label, place = finding.split(" ", 1)
+    where = place.rsplit(" ", 1)[0]
     return label == "UNREADABLE" and where.startswith("/") and not Path(where).exists()
 
 
@@ -117,7 +118,14 @@ def programs_of(cluster):
     return sorted(path for path in found if path.startswith("/") and Path(path).is_file())
 
 
-def scan(cluster, needles, elsewhere, folder):
+def scan_elsewhere(needles, files, folder):
+    """What stands of the canaries in files that anybody may have written: words of an answer would show nothing there."""
+    paths = [path.decode(errors="surrogateescape") for path in files.split(b"\0") if path]
+    findings, size = run_scanner(needles, paths, folder) if paths else ([], 0)
+    return [finding for finding in findings if not is_gone(finding)], size
+
+
+def scan(cluster, needles, folder):
     """A needle that stands in a program or a library anyway shows nothing and is left out: words of an answer, or
     four ids that are a table's numbers too. They are few, or the audit would look for too little."""
     needles = sorted(set(needles))
@@ -126,9 +134,7 @@ def scan(cluster, needles, elsewhere, folder):
     if len(public) * 20 > len(needles):
         sys.exit(f"residue: {len(public)} of {len(needles)} needles stand in libraries: canaries are not random enough")
     kept = [needle for index, needle in enumerate(needles) if index not in public]
-    changed = [path.decode(errors="surrogateescape") for path in elsewhere.communicate()[0].split(b"\0") if path]
-    findings, size = run_scanner(kept, [*map(str, cluster.pids()), *files_of(cluster), *changed], folder)
-    return [finding for finding in findings if not is_gone(finding)], size
+    return run_scanner(kept, [*map(str, cluster.pids()), *files_of(cluster)], folder)
 
 
 def run_round(cluster, count, shape, source, stamp):
@@ -146,10 +152,11 @@ def run_round(cluster, count, shape, source, stamp):
             planted.write(canaries[0].encode())
             planted.flush()
         elsewhere = changed_elsewhere(stamp, cluster)
-        found, size = scan(cluster, needles_of(canaries, traffic.outputs), elsewhere, stamp.parent)
-        if shape.plants and not any(planted.name in line for line in found):
+        found, size = scan(cluster, needles_of(canaries, traffic.outputs), stamp.parent)
+        strays, more = scan_elsewhere(needles_of(canaries, []), elsewhere.communicate()[0], stamp.parent)
+        if shape.plants and not any(planted.name in line for line in strays):
             sys.exit("residue: a canary in a file elsewhere was not found: the audit proves nothing of such files")
-    return traffic, found, size
+    return traffic, found + strays, size + more
 
 
 def with_role(finding, names):
