@@ -107,8 +107,9 @@ class Cluster:
         return [node for node in self.nodes() if node.get("worker") and node["linked"]]
 
     def reports(self, kind):
-        """What every node that is a "gateway", a "retention" or a "worker" says of itself as such."""
-        return [node[kind] for node in self.nodes() if node.get(kind)]
+        """What every node that is a "gateway", a "retention" or a "worker" says of itself as such. Of one that is gone
+        its last word stays for a while: it does not count."""
+        return [node[kind] for node in self.nodes() if node.get(kind) and node["linked"]]
 
     def loads(self):
         """What every worker says of each of its models."""
