@@ -136,10 +136,11 @@ void generation_run::on_placement(messages::placement const& placement, deadline
   placement_tries_ = 0;
   if (placement.code != 0) {
     last_refusal_ = refusal_or(error_of(placement.code, 0));
-    // A scheduler that just started, or was just linked, may not have heard of a worker that reports here.
-    bool const early = placement.code == static_cast<std::uint16_t>(errc::no_worker) &&
-                       port_->sees_worker(model_, excluded_);
-    return early ? stall(now) : fail(last_refusal_, now);
+    // A scheduler that just started, or was just linked, may not have heard of a worker that reports here;
+    // and a worker that was lost amid this request is restarted by its supervisor.
+    bool const comes = figures_.replays != 0 || port_->sees_worker(model_, excluded_);
+    bool const waits = placement.code == static_cast<std::uint16_t>(errc::no_worker) && comes;
+    return waits ? stall(now) : fail(last_refusal_, now);
   }
   if (std::find(excluded_.begin(), excluded_.end(), placement.worker) != excluded_.end()) {
     port_->release_placement({request_.request, placement.worker});

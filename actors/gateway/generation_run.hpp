@@ -16,7 +16,7 @@ namespace mayfly::actors {
 
 struct run_limits {
   std::uint32_t credit = 32;                       ///< chunks of a choice on their way to the client
-  std::chrono::milliseconds peer_wait{1000};       ///< for a scheduler or retention peer to return
+  std::chrono::milliseconds peer_wait{5000};       ///< for a scheduler, retention peer or worker to return
   std::chrono::milliseconds lease_wait{2000};      ///< for lease_opened
   std::chrono::milliseconds placement_wait{1000};  ///< for each scheduler's answer
   std::chrono::milliseconds admission_wait{15000}; ///< for a worker's answer: it may be amid a long step

@@ -59,7 +59,7 @@ void miss(run_bench& bench, missing what) {
 TEST_CASE("a peer that is missing too long ends the run") {
   run_bench bench(1, false);
   miss(bench, GENERATE(missing::retention_at_opening, missing::scheduler, missing::retention_before_content));
-  bench.pass(900ms);
+  bench.pass(4900ms);
   CHECK_FALSE(bench.run->ended());
   bench.pass(200ms);
   CHECK(bench.failure() == errc::unavailable);
@@ -69,13 +69,13 @@ TEST_CASE("a peer that is missing too long ends the run") {
 TEST_CASE("a peer that returns in time is used") {
   run_bench bench(1, false);
   miss(bench, GENERATE(missing::retention_at_opening, missing::scheduler, missing::retention_before_content));
-  bench.pass(900ms);
+  bench.pass(4900ms);
   bench.port.retention_there = bench.port.scheduler_there = true;
   bench.pass(50ms);
   bench.lease();
   bench.place(worker_a);
   CHECK(bench.port.infers.size() == 1);
-  bench.pass(1s);
+  bench.pass(5s);
   CHECK_FALSE(bench.run->ended());
 }
 
@@ -127,4 +127,28 @@ TEST_CASE("a run gives up after a bounded number of workers") {
   }
   CHECK(bench.failure() == errc::overloaded);
   CHECK(bench.port.infers.size() == run_limits{}.attempts);
+}
+
+TEST_CASE("a request whose only worker was lost waits for the one that is started in its place") {
+  run_bench bench;
+  bench.lease();
+  bench.place(worker_a);
+  bench.admit(worker_a);
+  bench.run->on_worker_lost(worker_a, bench.now);
+  bench.no_place(errc::no_worker);
+  CHECK_FALSE(bench.run->ended());
+  SECTION("and goes there") {
+    bench.pass(4s);
+    bench.place(worker_b);
+    CHECK(bench.port.infers.size() == 2);
+    bench.pass(5s);
+    CHECK_FALSE(bench.run->ended());
+  }
+  SECTION("but not forever") {
+    for (int turn = 0; turn < 60 && !bench.run->ended(); ++turn) {
+      bench.pass(100ms);
+      if (!bench.run->ended()) bench.no_place(errc::no_worker);
+    }
+    CHECK(bench.failure() == errc::worker_lost);
+  }
 }
