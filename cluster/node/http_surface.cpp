@@ -66,6 +66,7 @@ public:
     step = {configuration.http.address + ":" + std::to_string(configuration.http.port),
             "Take another with --port or --address, or end what listens there"};
     auto opened = http::ingress::open(api_options(configuration.http, std::move(tls)), dependencies());
+    if (!opened && opened.failure().code == errc::configuration) step.advice = "See --address and --tls";
     if (!opened) return opened.failure();
     api_ = std::move(*opened);
     api_->start();

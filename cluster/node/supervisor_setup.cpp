@@ -47,7 +47,7 @@ result<void> supervisor::prepare(start_step& step) {
   auto const& directory = configuration_.directory;
   auto const about = [&](std::filesystem::path const& path) {
     step = {std::filesystem::absolute(path).native(),
-            "Give a directory that this user may write with --directory"};
+            "Give another with --directory: its parent must exist, and this user may write there"};
     return path;
   };
   if (auto made = make_directory(about(directory), 0755); !made) return made;

@@ -65,15 +65,15 @@ int open_again(model_file const& where) {
 
 result<std::span<std::byte const>> map_file(model_file const& where) {
   int const file = open_again(where);
-  if (file < 0) return last_system_error("cannot open the model file (errno)");
+  if (file < 0) return last_system_error("cannot open the model file");
   struct stat status{};
   if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) {
     ::close(file);
-    return error{errc::io, "the model file is no regular file or empty (errno)", errno};
+    return error{errc::io, "the model file is no regular file, or empty", 0};
   }
   auto const size = static_cast<std::size_t>(status.st_size);
   void* const start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-  auto failure = last_system_error("cannot map the model file (errno)");
+  auto failure = last_system_error("cannot map the model file");
   ::close(file);
   if (start == MAP_FAILED) return failure;
   return std::span(static_cast<std::byte const*>(start), size);

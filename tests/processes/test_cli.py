@@ -144,7 +144,7 @@ def somebody_else():
 def test_a_directory_that_this_user_may_not_write_is_named(somebody_else):
     folder, user = somebody_else
     run = mayfly("up", "--directory", folder / "cluster", "--model", TINY_MODEL, **user)
-    assert run.returncode == 1 and f"(Permission denied): {folder}/cluster. Give a directory" in run.stderr
+    assert run.returncode == 1 and f"(Permission denied): {folder}/cluster. Give another with --directory" in run.stderr
 
 
 def test_a_model_that_this_user_may_not_read_is_named(somebody_else):
