@@ -143,6 +143,23 @@ void print_totals(json::object const& status, json::object const& cluster) {
               lasting(up).c_str());
 }
 
+/// What an operator should mend.
+void print_warnings(json::object const& cluster) {
+  double unlocked = 0, lost = 0;
+  for (auto const& entry : array_in(cluster, "nodes")) {
+    auto const& node = entry.get_object();
+    for (auto const* role : {"gateway", "worker"})
+      unlocked += number_in(object_in(node, role), "unlocked_bytes");
+    lost += number_in(object_in(node, "gateway"), "log_records_lost");
+  }
+  if (unlocked > 0)
+    std::printf("\nWARNING: %.0f MiB of memory for content could not be locked and may be swapped: raise "
+                "RLIMIT_MEMLOCK,\n         or switch swap off.\n",
+                unlocked / (1 << 20));
+  if (lost > 0)
+    std::printf("\nWARNING: the request log lost %.0f records: is its disk full, or too slow?\n", lost);
+}
+
 int show(std::filesystem::path const& directory, bool as_json) {
   auto answer = node::ask_supervisor(directory / "mayfly.sock", "status");
   if (!answer) return explain("no status", answer.failure());
@@ -161,6 +178,7 @@ int show(std::filesystem::path const& directory, bool as_json) {
   if (cluster.empty()) return 0;
   print_workers(cluster);
   print_totals(status, cluster);
+  print_warnings(cluster);
   return 0;
 }
 
