@@ -93,7 +93,7 @@ TEST_CASE("a scheduler that goes on finding no worker is believed") {
   run_bench bench;
   bench.port.reporting = worker_a;
   bench.lease();
-  for (int turn = 0; turn < 12 && bench.failure() == errc::ok; ++turn) {
+  for (int turn = 0; turn < 60 && bench.failure() == errc::ok; ++turn) {
     bench.no_place(errc::no_worker);
     bench.pass(100ms);
   }
