@@ -135,7 +135,9 @@ void generation_run::on_placement(messages::placement const& placement, deadline
   placing_ = false;
   placement_tries_ = 0;
   if (placement.code != 0) {
-    last_refusal_ = refusal_or(error_of(placement.code, 0));
+    auto const why = error_of(placement.code, 0);
+    bool const passing = last_refusal_.code == errc::worker_lost || last_refusal_.code == errc::no_worker;
+    last_refusal_ = passing && why.code == errc::overloaded ? why : refusal_or(why);
     // A scheduler that just started, or was just linked, may not have heard of a worker that reports here;
     // and a worker that was lost amid this request is restarted by its supervisor.
     bool const comes = figures_.replays != 0 || port_->sees_worker(model_, excluded_);

@@ -40,18 +40,18 @@ private:
   std::string_view name_;
 };
 
-/// One sample a node that has reported.
+/// One sample a linked node that has reported: the last words of one that is gone count no more.
 template <class Report, class Value>
 void per_node(exposition& out, cluster_status const& status, std::optional<Report> node_status::* report,
               Value value) {
   for (auto const& node : status.nodes)
-    if (node.*report) out.sample({{"node", node.member.node.text()}}, value(*(node.*report)));
+    if (node.linked && node.*report) out.sample({{"node", node.member.node.text()}}, value(*(node.*report)));
 }
 
 template <class Value>
 void per_model(exposition& out, cluster_status const& status, Value value) {
   for (auto const& node : status.nodes) {
-    if (!node.worker) continue;
+    if (!node.linked || !node.worker) continue;
     for (auto const& load : node.worker->models)
       out.sample({{"node", node.member.node.text()}, {"model", load.model.text()}}, value(load));
   }

@@ -38,7 +38,7 @@ table_change member_table::expire(boot_clock::time_point now) {
   // Only when nobody tells of it any more: else it would come back as news.
   std::erase_if(exits_, [&](auto const& entry) { return now - entry.second.last_told > exits_are_told; });
   std::erase_if(owners_, [&](auto const& entry) {
-    return now - entry.second.last_named > exits_are_told && !statements_.contains(entry.second.by);
+    return now - entry.second.last_named > exits_are_told && !names(entry.second.by, entry.first);
   });
   return change;
 }
@@ -65,6 +65,12 @@ messages::member const* member_table::find(messages::bytes32 const& key) const {
   for (auto const& one : view_.members)
     if (one.public_key == key) return &one;
   return nullptr;
+}
+
+bool member_table::names(source const& by, node_id node) const {
+  auto const said = statements_.find(by);
+  return said != statements_.end() &&
+         std::ranges::any_of(said->second.members, [&](auto const& one) { return one.node == node; });
 }
 
 void member_table::note_members(source const& from, statement const& said, boot_clock::time_point now) {

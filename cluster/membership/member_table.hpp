@@ -65,6 +65,7 @@ private:
     source by;
     boot_clock::time_point last_named;
   };
+  bool names(source const& by, node_id node) const;
   void note_members(source const& from, statement const& said, boot_clock::time_point now);
   void note_exits(source const& from, std::vector<messages::exited_member> const& told,
                   boot_clock::time_point now, table_change& change);

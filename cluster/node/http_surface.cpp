@@ -42,7 +42,9 @@ http::ingress_options api_options(http_configuration const& http, std::optional<
 
 class open_surface final : public http_surface {
 public:
-  explicit open_surface(role_host& roles) : roles_(roles) {}
+  open_surface(role_host& roles, node_configuration const& configuration) : roles_(roles) {
+    for (auto const& model : configuration.models) models_.push_back(model.id);
+  }
 
   result<void> open_api(node_configuration const& configuration, std::optional<http::certificate> tls,
                         start_step& step) {
@@ -127,16 +129,27 @@ private:
   http::readiness operations_ready() const {
     auto const status = roles_.status();
     if (!status) return {false, "operations does not answer"};
-    auto const reports = [&](auto report) {
-      return std::any_of(status->nodes.begin(), status->nodes.end(),
-                         [&](auto const& node) { return node.linked && (node.*report).has_value(); });
+    auto const any = [&](auto const& fits) {
+      return std::ranges::any_of(status->nodes,
+                                 [&](node_status const& node) { return node.linked && fits(node); });
     };
-    bool const whole =
-        reports(&node_status::gateway) && reports(&node_status::worker) && reports(&node_status::retention);
+    auto const role_linked = [&](role one) {
+      return any([&](node_status const& node) { return has_role(node.member.roles, one); });
+    };
+    auto const served = [&](name const& model) {
+      return any([&](node_status const& node) {
+        return node.worker && !node.worker->draining &&
+               std::ranges::any_of(node.worker->models,
+                                   [&](auto const& load) { return load.model == model; });
+      });
+    };
+    bool const whole = role_linked(role::gateway) && role_linked(role::scheduler) &&
+                       role_linked(role::retention) && std::ranges::all_of(models_, served);
     return {whole, whole ? literal("ready") : literal("a part of the cluster is missing")};
   }
 
   role_host& roles_;
+  std::vector<name> models_; ///< configured
   std::unique_ptr<accounts::key_file> keys_;
   api::model_catalogue catalogue_;
   std::unique_ptr<request_log> log_;
@@ -149,7 +162,7 @@ private:
 result<std::unique_ptr<http_surface>> http_surface::open(node_configuration const& configuration,
                                                          std::optional<http::certificate> tls,
                                                          role_host& roles, start_step& step) {
-  auto surface = std::make_unique<open_surface>(roles);
+  auto surface = std::make_unique<open_surface>(roles, configuration);
   if (has_role(configuration.roles, role::gateway))
     if (auto opened = surface->open_api(configuration, std::move(tls), step); !opened)
       return opened.failure();

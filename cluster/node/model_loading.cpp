@@ -37,6 +37,8 @@ result<std::vector<actors::worker_model>> load_models(node_configuration const& 
   for (auto const& model : configuration.models) {
     step = {model.file.native(), "Is the file whole, and a model of a kind that Mayfly's README names?"};
     auto loaded = actors::load_worker_model(model.id, options_of(model, configuration.threads));
+    if (!loaded && loaded.failure().code == errc::out_of_memory)
+      step.advice = "Give it less with [[model]] kv_bytes, or run fewer workers";
     if (!loaded) return loaded.failure();
     models.push_back(std::move(*loaded));
   }

@@ -82,10 +82,14 @@ private:
     roles_ = std::move(*roles);
     step_ = {configuration_.listen.text(),
              "Is it this host's, and free? --listen and --worker-host give another"};
-    if (auto linked = open_links(); !linked) return linked;
+    if (auto linked = open_links(); !linked) {
+      if (linked.failure().code != errc::io) step_ = {};
+      return linked;
+    }
     auto surface = http_surface::open(configuration_, std::move(tls_), *roles_, step_);
     if (!surface) return surface.failure();
     http_ = std::move(*surface);
+    step_ = {};
     if (only_works()) return seal_worker();
     return {};
   }
@@ -198,16 +202,18 @@ private:
     }
   }
 
-  void read_control() {
+  /// False: the supervisor is gone.
+  bool read_control() {
     auto frames = control_->receive();
     if (!frames) {
-      stopping_ = true; // the supervisor is gone
-      return;
+      stopping_ = true;
+      return false;
     }
     for (auto const& frame : *frames) {
       if (frame.type == control_type::view) take_view(frame);
       if (frame.type == control_type::status_query) answer_status(frame);
     }
+    return true;
   }
 
   void take_view(control_frame const& frame) {
@@ -235,11 +241,15 @@ private:
     std::this_thread::sleep_for(last_frames);
   }
 
-  bool wait_until_idle(std::chrono::milliseconds patience) const {
+  /// Trust and questions of the status go on meanwhile.
+  bool wait_until_idle(std::chrono::milliseconds patience) {
     auto const end = boot_clock::now() + patience;
     bool idle = false;
-    while (!(idle = http_->connections() == 0 && !roles_->busy()) && boot_clock::now() < end)
-      std::this_thread::sleep_for(20ms);
+    bool supervised = control_.has_value();
+    while (!(idle = http_->connections() == 0 && !roles_->busy()) && boot_clock::now() < end) {
+      pollfd watched{supervised ? control_->descriptor() : -1, POLLIN, 0};
+      if (poll(&watched, 1, 20) > 0) supervised = read_control();
+    }
     return idle;
   }
 

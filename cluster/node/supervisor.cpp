@@ -94,7 +94,7 @@ void supervisor::wait_for_events() {
 void supervisor::excuse_own_absence(deadline now) {
   auto const away = now - std::exchange(last_tick_, now);
   if (away < longest_turn) return;
-  for (auto& child : children_) child.last_beat += away;
+  for (auto& child : children_) child.last_beat = std::min(now, child.last_beat + away);
 }
 
 void supervisor::tick() {

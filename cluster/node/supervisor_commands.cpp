@@ -95,8 +95,9 @@ void supervisor::write_file() {
   file.api_key = api_key_.clone();
   file.ready = is_ready();
   if (!configuration_.models.empty()) file.model = configuration_.models.front().id.text();
-  if (configuration_.http.tls && configuration_.http.certificate.empty())
-    file.certificate = self_signed_chain();
+  auto const& given = configuration_.http.certificate;
+  if (configuration_.http.tls)
+    file.certificate = given.empty() ? self_signed_chain() : std::filesystem::absolute(given);
   file.receipt_key = receipt_key_;
   file.processes.push_back({getpid(), "supervisor"});
   for (auto const& child : children_) {

@@ -53,7 +53,10 @@ result<void> supervisor::prepare(start_step& step) {
   if (auto made = make_directory(about(directory), 0755); !made) return made;
   if (auto made = make_directory(about(directory / "keys"), 0700); !made) return made;
   auto socket = command_socket::open(about(directory / "mayfly.sock"));
-  if (!socket) return socket.failure();
+  if (!socket) {
+    if (socket.failure().code == errc::not_permitted) step.advice = "`mayfly stop` ends it";
+    return socket.failure();
+  }
   commands_ = std::move(*socket);
   about(directory / "keys");
   if (auto made = prepare_keys(); !made) return made;

@@ -203,7 +203,7 @@ def show(findings):
 
 def main():
     options = argparse.ArgumentParser(description="residue audit")
-    options.add_argument("--full", action="store_true", help="1,000 canaries instead of 50")
+    options.add_argument("--full", action="store_true", help="1,375 canaries instead of 75")
     options.add_argument("--rounds", type=int, help="rounds of 25 canaries a shape: 20 in full, else 1")
     options.add_argument("--seed", type=int, default=None)
     chosen = options.parse_args()

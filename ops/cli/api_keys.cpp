@@ -26,6 +26,9 @@ bool is_former_clusters(actors::accounts::key_entry const& entry) {
 int apikey_add(std::filesystem::path const& directory, std::string const& label) {
   auto const keys = open_keys(directory);
   if (!keys) return 1;
+  if (label.starts_with(node::cluster_key_prefix))
+    return explain("no key was made",
+                   {errc::invalid_request, "names that begin with local- are the clusters' own", 0});
   auto made = keys->add(label);
   if (!made) return explain("no key was made", made.failure());
   std::cerr << "This key is shown once and stored nowhere:\n";

@@ -81,8 +81,20 @@ error failure_of(CURLcode code) {
 
 } // namespace
 
+namespace {
+
+/// What follows the scheme names this machine. Mayfly speaks plain HTTP nowhere else.
+bool names_this_machine(std::string_view rest) {
+  auto const host = rest.substr(0, rest.find('/'));
+  return host.starts_with("127.") || host.starts_with("[::1]") || host == "localhost" ||
+         host.starts_with("localhost:");
+}
+
+} // namespace
+
 std::string base_url(std::string given) {
-  if (given.find("://") == std::string::npos) given = "http://" + given;
+  if (given.find("://") == std::string::npos)
+    given = (names_this_machine(given) ? "http://" : "https://") + given;
   auto const without = [&given](std::string_view end) {
     while (given.ends_with(end)) given.resize(given.size() - end.size());
   };
@@ -127,11 +139,15 @@ result<http_answer> http_client::perform(std::string_view path,
   state.listen = &listen;
   CURL* curl = handle_->curl;
   auto const url = access_.url + std::string(path);
+  constexpr std::string_view plain = "http://";
+  if (url.starts_with(plain) && !names_this_machine(std::string_view(url).substr(plain.size())))
+    return error{errc::configuration, "plain http is for this machine alone: use https://", 0};
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, handle_->headers);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, connect_patience_ms);
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_PROXY, ""); // the environment's would read key and prompt
   if (!access_.certificate.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, access_.certificate.c_str());
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &on_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &state);

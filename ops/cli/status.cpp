@@ -80,11 +80,15 @@ std::string model_text(json::object const& model, std::string const& backend) {
   return text;
 }
 
+bool is_linked(json::object const& node) {
+  auto const* linked = node.if_contains("linked");
+  return linked != nullptr && *linked == json::value(true);
+}
+
 void print_worker(json::object const& node) {
   auto const id = text_of(node, "node");
   auto const& worker = object_in(node, "worker");
-  auto const* linked = node.if_contains("linked");
-  if (linked == nullptr || *linked != json::value(true)) {
+  if (!is_linked(node)) {
     std::printf("%-17s lost %s ago\n", id.c_str(), lasting(number_in(node, "lost_ms")).c_str());
     return;
   }
@@ -117,11 +121,13 @@ double up_ms(json::object const& status, std::string const& node) {
   return 0;
 }
 
+/// Of linked nodes alone: the last words of one that is gone count no more.
 void print_totals(json::object const& status, json::object const& cluster) {
   double requests = 0, running = 0, replayed = 0, open = 0, closed = 0, violations = 0, unconfirmed = 0,
          up = 0;
   for (auto const& entry : array_in(cluster, "nodes")) {
     auto const& node = entry.get_object();
+    if (!is_linked(node)) continue;
     auto const& gateway = object_in(node, "gateway");
     auto const& retention = object_in(node, "retention");
     requests += number_in(gateway, "requests");
@@ -148,6 +154,7 @@ void print_warnings(json::object const& cluster) {
   double unlocked = 0, lost = 0;
   for (auto const& entry : array_in(cluster, "nodes")) {
     auto const& node = entry.get_object();
+    if (!is_linked(node)) continue;
     for (auto const* role : {"gateway", "worker"})
       unlocked += number_in(object_in(node, role), "unlocked_bytes");
     lost += number_in(object_in(node, "gateway"), "log_records_lost");

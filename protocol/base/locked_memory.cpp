@@ -7,6 +7,7 @@
 #include <mutex>
 #include <new>
 #include <sys/mman.h>
+#include <vector>
 
 namespace mayfly {
 namespace {
@@ -83,7 +84,10 @@ private:
     void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     madvise(memory, size, MADV_DONTDUMP);
-    if (mlock(memory, size) != 0) figures_.unlocked_bytes += size;
+    if (mlock(memory, size) != 0) {
+      unlocked_.push_back(memory);
+      figures_.unlocked_bytes += size;
+    }
     figures_.reserved_bytes += size;
     return memory;
   }
@@ -91,12 +95,14 @@ private:
   void unmap(void* memory, std::size_t size) {
     munmap(memory, size);
     figures_.reserved_bytes -= size;
+    if (std::erase(unlocked_, memory) != 0) figures_.unlocked_bytes -= size;
   }
 
   std::mutex mutex_;
   std::array<free_block*, class_count> free_{};
   std::byte* chunk_ = nullptr;
   std::size_t cursor_ = 0;
+  std::vector<void*> unlocked_; ///< mappings
   locked_memory_figures figures_;
 };
 

@@ -9,7 +9,7 @@ namespace mayfly {
 struct locked_memory_figures {
   std::size_t in_use_bytes = 0;   ///< handed out now
   std::size_t reserved_bytes = 0; ///< mapped from the system
-  std::size_t unlocked_bytes = 0; ///< mapped since the start although mlock refused them (RLIMIT_MEMLOCK)
+  std::size_t unlocked_bytes = 0; ///< of those, what mlock refused (RLIMIT_MEMLOCK)
 };
 
 /// The process-wide resource behind every ephemeral type. Thread-safe. Blocks are wiped when they come back.

@@ -253,7 +253,7 @@ def test_a_url_works_with_and_without_its_v1_and_finds_its_model(cluster, ending
 
 
 @pytest.mark.parametrize("url, why", [("http://127.0.0.1:1", "nothing answers there: is the cluster up"),
-                                      ("http://nowhere.invalid", "no host has that name"),
+                                      ("https://nowhere.invalid", "no host has that name"),
                                       ("gopher://127.0.0.1", "that is no URL of a cluster")])
 @pytest.mark.parametrize("command", [("chat", "Hello"), ("chat", "--model", "tiny", "Hello"), ("receipt", "get", "x")], ids=str)
 def test_a_cluster_that_cannot_be_reached_is_named_in_a_sentence(url, why, command):
@@ -383,6 +383,30 @@ def test_a_joined_host_says_whether_the_other_host_trusts_it():
 
 def works(url, key):
     return httpx.get(url + "/v1/models", headers={"Authorization": f"Bearer {key}"}, timeout=5).status_code == 200
+
+
+def test_a_name_that_is_the_clusters_own_is_refused(cluster):
+    run = mayfly("apikey", "add", "local-person", "--directory", cluster.directory)
+    assert run.returncode == 1 and "names that begin with local- are the clusters' own" in run.stderr
+
+
+def test_no_proxy_of_the_environment_sees_a_key_or_a_prompt(cluster):
+    with socket.socket() as proxy:
+        proxy.bind(("127.0.0.1", 0))
+        proxy.listen()
+        proxy.setblocking(False)
+        where = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        run = mayfly("chat", "--directory", cluster.directory, "--max-tokens", "4", "Hello",
+                     env={**os.environ, "http_proxy": where, "ALL_PROXY": where})
+        assert run.returncode == 0 and run.stdout.strip(), run.stderr
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
+def test_plain_http_goes_to_this_machine_alone():
+    environment = {**os.environ, "MAYFLY_API_KEY": "mf-x"}
+    run = mayfly("chat", "--url", "http://192.0.2.1:8080", "Hello", env=environment)
+    assert run.returncode == 1 and "plain http is for this machine alone" in run.stderr
 
 
 def test_an_api_key_works_at_once_everywhere_and_ends_with_its_revocation(cluster):

@@ -75,7 +75,8 @@ def test_a_given_certificate_is_shown_by_every_gateway(shape, tmp_path):
             with Wire(url, trusting(certificate)) as wire:
                 shown = wire.socket.getpeercert(binary_form=True)
             assert ssl.DER_cert_to_PEM_cert(shown).strip() == certificate.read_text().strip()
-        assert running.mayfly("chat", "--certificate", str(certificate), "--max-tokens", "4", "Hello").strip()
+        assert running.info()["certificate"] == str(certificate)
+        assert running.mayfly("chat", "--max-tokens", "4", "Hello").strip()
 
 
 def refused(tmp_path, *options):

@@ -66,6 +66,8 @@ def test_up_leaves_a_cluster_that_its_own_curl_line_asks(house, options):
                            check=True)
     answer = json.loads(asked.stdout)
     assert answer["object"] == "chat.completion" and answer["choices"][0]["message"]["content"]
+    again = house.up(*OPTIONS, "--no-chat")  # it need not be told what the cluster is like
+    assert curl_line(again.stdout) == curl_line(said)
 
 
 def test_up_answers_a_first_question_and_shows_what_became_of_it(house):
