@@ -37,6 +37,11 @@ struct local_view {
   messages::member_view view;
 };
 
+/// From the own supervisor too: keys that were taken off the list of those that may link here.
+struct trust_withdrawn {
+  std::vector<messages::bytes32> keys;
+};
+
 /// membership: who is in the cluster, as the seeds and the own supervisor tell it; dials whom this node's
 /// roles need.
 using membership_actor = caf::typed_actor<
@@ -46,6 +51,8 @@ using membership_actor = caf::typed_actor<
     caf::reacts_to<received<messages::member_view>>,
     /// The supervisor's word about its own children, and about the cluster where it knows more.
     caf::reacts_to<local_view>,
+    /// Whoever is linked on such a key's word alone is closed soon.
+    caf::reacts_to<trust_withdrawn>,
     /// A role's actor wants to hear of peers.
     caf::reacts_to<subscribe>,
     /// Links report.
@@ -71,4 +78,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::cluster::subscribe)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::cluster::link_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::cluster::link_down)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::cluster::local_view)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::cluster::trust_withdrawn)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::cluster::stop_dialling)

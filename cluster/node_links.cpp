@@ -58,7 +58,10 @@ result<std::unique_ptr<node_links>> node_links::start(caf::actor_system& system,
 
 node_links::~node_links() { stop(); }
 
-void node_links::set_trusted(std::span<messages::bytes32 const> keys) { links_->set_trusted(keys); }
+void node_links::set_trusted(std::span<messages::bytes32 const> keys) {
+  if (auto withdrawn = links_->set_trusted(keys); !withdrawn.empty())
+    caf::anon_send(membership_, trust_withdrawn{std::move(withdrawn)});
+}
 
 void node_links::set_local_view(messages::member_view view) {
   caf::anon_send(membership_, local_view{std::move(view)});

@@ -201,7 +201,7 @@ void gateway_state::publish() const {
   snapshot.draining = figures_.draining;
   if (auto const retention = peers_.any(role::retention))
     snapshot.retention = retention_id{retention->node().value};
-  std::map<mayfly::name, served_model> models;
+  std::map<mayfly::name, linked_model> models;
   for (auto const& [node, worker] : workers_) {
     for (auto const& load : worker.models) {
       auto& model = models[load.model];

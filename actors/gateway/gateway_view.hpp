@@ -12,11 +12,11 @@
 namespace mayfly::actors {
 
 /// A model that linked workers serve now.
-struct served_model {
+struct linked_model {
   name model;
   std::uint32_t workers = 0;        ///< that are linked and not draining
   std::uint32_t context_tokens = 0; ///< the largest of them
-  friend bool operator==(served_model const&, served_model const&) = default;
+  friend bool operator==(linked_model const&, linked_model const&) = default;
 };
 
 /// One consistent picture.
@@ -24,7 +24,7 @@ struct gateway_snapshot {
   retention_id retention; ///< goes into new request ids; none: no retention peer is linked
   bool ready = false;     ///< scheduler, retention and a worker for every model of the catalogue are linked
   bool draining = false;
-  std::vector<served_model> models; ///< by name, ascending
+  std::vector<linked_model> models; ///< by name, ascending
   friend bool operator==(gateway_snapshot const&, gateway_snapshot const&) = default;
 };
 

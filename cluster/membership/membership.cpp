@@ -18,6 +18,7 @@ membership_actor::behavior_type membership(membership_actor::stateful_pointer<me
       [&state](received<messages::announcement> const& word) { state.announced(word); },
       [&state](received<messages::member_view> const& word) { state.viewed(word); },
       [&state](local_view const& word) { state.told(word); },
+      [&state](trust_withdrawn const& news) { state.withdrawn(news); },
       [&state](subscribe const& wish) { state.add(wish); },
       [&state](link_up const& news) { state.up(news); },
       [&state](link_down const& news) { state.down(news); },

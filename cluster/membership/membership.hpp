@@ -6,9 +6,9 @@
 
 namespace mayfly::cluster {
 
-/// Where the cluster can be asked who is in it.
+/// Who can be asked who is in the cluster.
 struct seed_address {
-  name endpoint;
+  name endpoint; ///< empty: the own supervisor's view tells it; the seed's word is believed all the same
   messages::bytes32 public_key{};
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <caf/send.hpp>
+#include <utility>
 
 namespace mayfly::cluster {
 namespace {
@@ -15,6 +16,8 @@ constexpr milliseconds longest_life{60'000};
 constexpr milliseconds announcement_interval{1000};
 // How long the members that a lost seed told of are still dialled; a restarted seed tells anew.
 constexpr milliseconds memory_of_a_seed{30'000};
+// A seed that vouched on a withdrawn key's word shows its view without those members within this time.
+constexpr milliseconds withdrawal{5000};
 
 } // namespace
 
@@ -23,6 +26,7 @@ void membership_state::start(caf::actor_system& system, std::shared_ptr<transpor
   system_ = &system;
   links_ = std::move(links);
   options_ = std::move(options);
+  knows_own_host_ = !options_.self.supervisor;
   apply(
       table_.merge({source_kind::own, options_.self.node}, {{options_.self}, {}, {}, {}}, boot_clock::now()));
 }
@@ -47,7 +51,7 @@ void membership_state::announced(received<messages::announcement> const& word) {
   auto const life = std::clamp(said.time_to_live, shortest_life, longest_life);
   apply(table_.merge({source_kind::announced, said.supervisor},
                      {said.members, said.exited, word.from->public_key(), now + life}, now));
-  word.from->send(table_.view());
+  show_view(*word.from);
 }
 
 void membership_state::viewed(received<messages::member_view> const& word) {
@@ -63,7 +67,16 @@ void membership_state::told(local_view const& word) {
   // would keep alive forever.
   if (options_.is_seed)
     std::erase_if(said.members, [&](auto const& one) { return one.supervisor != options_.self.supervisor; });
+  bool const first = !std::exchange(knows_own_host_, true);
   apply(table_.merge({source_kind::local, options_.self.supervisor}, std::move(said), boot_clock::now()));
+  if (first && options_.is_seed) push_view();
+}
+
+void membership_state::withdrawn(trust_withdrawn const& news) {
+  // A member's own key, of a process that ended, vouched for nobody.
+  bool const vouched =
+      std::ranges::any_of(news.keys, [&](auto const& key) { return table_.find(key) == nullptr; });
+  if (vouched) no_strangers_until_ = boot_clock::now() + withdrawal;
 }
 
 void membership_state::add(subscribe const& wish) {
@@ -77,7 +90,7 @@ void membership_state::add(subscribe const& wish) {
 void membership_state::up(link_up const& news) {
   linked_[news.peer->node()] = {news.peer, news.direction};
   if (takes_part(news.peer->roles())) tell(peer_joined{news.peer, member_of(*news.peer)});
-  if (options_.is_seed && !only_works(news.peer->roles())) news.peer->send(table_.view());
+  if (options_.is_seed && !only_works(news.peer->roles())) show_view(*news.peer);
   reconcile();
 }
 
@@ -92,21 +105,28 @@ void membership_state::down(link_down const& news) {
 }
 
 void membership_state::beat() {
-  auto const forgotten = table_.forget([&](source const& from, messages::bytes32 const& key) {
+  auto const now = boot_clock::now();
+  apply(table_.forget([&](source const& from, messages::bytes32 const& key) {
     return from.kind == source_kind::announced && !links_->lists(key);
-  });
-  apply(forgotten);
-  if (forgotten.changed) drop_strangers();
-  apply(table_.expire(boot_clock::now()));
+  }));
+  apply(table_.expire(now));
+  drop_strangers(now);
   announce_self();
   for (auto const& [key, one] : diallers_) caf::anon_send(one.actor, tick{});
 }
 
-/// Closes the links of whom nobody trusted vouches any more: their supervisor's key was revoked.
-void membership_state::drop_strangers() {
-  for (auto const& [node, one] : linked_)
-    if (table_.find(one.peer->public_key()) == nullptr && !links_->lists(one.peer->public_key()))
-      links_->drop(node);
+/// Closes the links of whom nobody trusted names any more. While a key was just withdrawn, at once: it may
+/// have vouched for them. Else after a while: a seed that restarts does not know everybody yet.
+void membership_state::drop_strangers(boot_clock::time_point now) {
+  for (auto& [node, one] : linked_) {
+    auto const& key = one.peer->public_key();
+    if (table_.find(key) != nullptr || links_->lists(key) || is_seed_key(key)) {
+      one.stranger_since.reset();
+      continue;
+    }
+    if (!one.stranger_since) one.stranger_since = now;
+    if (now < no_strangers_until_ || now - *one.stranger_since > memory_of_a_seed) links_->drop(node);
+  }
 }
 
 /// The member as the view knows it, or what the link itself told.
@@ -135,7 +155,7 @@ void membership_state::reconcile() { keep_diallers(targets()); }
 std::map<messages::bytes32, dial_target> membership_state::targets() const {
   std::map<messages::bytes32, dial_target> wanted;
   for (auto const& one : options_.seeds)
-    if (one.public_key != options_.self.public_key)
+    if (one.public_key != options_.self.public_key && !one.endpoint.empty())
       wanted[one.public_key] = {one.endpoint, one.public_key, node_id{}};
   for (auto const& one : table_.view().members)
     if (dials(options_.self, one) && !wanted.contains(one.public_key))
@@ -159,9 +179,14 @@ void membership_state::keep_diallers(std::map<messages::bytes32, dial_target> co
       diallers_.emplace(key, dialler{target, spawn_peer_link(*system_, links_, target)});
 }
 
+/// Not before the own supervisor has spoken: who hears a view takes all others for gone.
+void membership_state::show_view(peer const& to) const {
+  if (knows_own_host_) to.send(table_.view());
+}
+
 void membership_state::push_view() const {
   for (auto const& [node, one] : linked_)
-    if (!only_works(one.peer->roles())) one.peer->send(table_.view());
+    if (!only_works(one.peer->roles())) show_view(*one.peer);
 }
 
 void membership_state::announce_self() {

@@ -3,6 +3,7 @@
 #include "cluster/membership/membership.hpp"
 
 #include <map>
+#include <optional>
 
 namespace mayfly::cluster {
 
@@ -16,6 +17,7 @@ public:
   void announced(received<messages::announcement> const& word);
   void viewed(received<messages::member_view> const& word);
   void told(local_view const& word);
+  void withdrawn(trust_withdrawn const& news);
   void add(subscribe const& wish);
   void up(link_up const& news);
   void down(link_down const& news);
@@ -25,6 +27,7 @@ private:
   struct linked {
     peer_ref peer;
     link_direction direction;
+    std::optional<boot_clock::time_point> stranger_since = {}; ///< nobody names it since then
   };
   struct dialler {
     dial_target target;
@@ -38,9 +41,10 @@ private:
   void reconcile();
   std::map<messages::bytes32, dial_target> targets() const;
   void keep_diallers(std::map<messages::bytes32, dial_target> const& wanted);
+  void show_view(peer const& to) const;
   void push_view() const;
   void announce_self();
-  void drop_strangers();
+  void drop_strangers(boot_clock::time_point now);
   template <class Event>
   void tell(Event const& event) const;
 
@@ -52,6 +56,8 @@ private:
   std::map<messages::bytes32, dialler> diallers_;
   std::vector<caf::actor> subscribers_;
   boot_clock::time_point next_announcement_{};
+  boot_clock::time_point no_strangers_until_{};
+  bool knows_own_host_ = false; ///< the supervisor's word is in, or there is none
 };
 
 } // namespace mayfly::cluster

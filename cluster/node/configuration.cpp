@@ -224,13 +224,15 @@ messages::role_set role_named(std::string const& text) {
   throw refused{"roles: known are gateway, scheduler, worker, retention, operations"};
 }
 
-std::vector<seed_configuration> read_seeds(section& root, std::string_view key) {
+std::vector<seed_configuration> read_seeds(section& root, std::string_view key, bool told_where = false) {
   std::vector<seed_configuration> seeds;
   for (auto table : root.tables(key)) {
     auto& seed = seeds.emplace_back();
     table.named("endpoint", seed.endpoint);
     table.key32("public_key", seed.public_key);
     table.finish();
+    if (seed.public_key == messages::bytes32{}) throw refused{std::string(key) + ": public_key is missing"};
+    if (seed.endpoint.empty() && !told_where) throw refused{std::string(key) + ": endpoint is missing"};
   }
   return seeds;
 }
@@ -259,7 +261,7 @@ void read_node(section root, node_configuration& into) {
     if (!crypto::from_hexadecimal(text, into.trusted.emplace_back()))
       throw refused{"trusted: each key has 64 hexadecimal digits"};
   }
-  into.seeds = read_seeds(root, "seed_node");
+  into.seeds = read_seeds(root, "seed_node", bool(into.supervisor));
   root.flag("seed", into.seed);
   root.path("state_directory", into.state_directory);
   root.path("api_keys", into.api_keys);

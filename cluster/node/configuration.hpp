@@ -41,7 +41,7 @@ struct http_configuration {
 };
 
 struct seed_configuration {
-  name endpoint;
+  name endpoint; ///< of a node with a supervisor it may be empty: that one's view tells it
   messages::bytes32 public_key{};
 };
 

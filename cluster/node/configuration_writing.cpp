@@ -134,7 +134,7 @@ ephemeral_text write_node_configuration(node_configuration const& configuration)
   write_head(out, configuration);
   for (auto const& seed : configuration.seeds) {
     out.line("[[seed_node]]");
-    out.string("endpoint", seed.endpoint.view());
+    if (!seed.endpoint.empty()) out.string("endpoint", seed.endpoint.view());
     out.string("public_key", crypto::to_hexadecimal(seed.public_key));
   }
   write_http(out, configuration.http);

@@ -109,7 +109,7 @@ private:
     wired.models = &catalogue_;
     wired.context_tokens = [this](name const& model) {
       auto const now = roles_.view().read();
-      auto const found = std::ranges::find(now->models, model, &served_model::model);
+      auto const found = std::ranges::find(now->models, model, &linked_model::model);
       return found == now->models.end() ? 0U : found->context_tokens;
     };
     wired.log = log_.get();

@@ -235,6 +235,7 @@ private:
     roles_->drain(links_->local());
     http_->drain();
     if (!wait_until_idle(drain_patience)) {
+      event_log("answers_cut");
       roles_->end_answers();
       wait_until_idle(farewell_patience);
     }

@@ -192,6 +192,9 @@ node_configuration supervisor::configure(slot const& child, crypto::link_key key
   }
   node.trusted = trusted_keys();
   node.seed = child.plan.seed;
+  if (!node.seed && node.roles != static_cast<messages::role_set>(messages::role::worker) &&
+      configuration_.join.empty())
+    node.seeds.push_back({{}, seed_keys_.public_key}); // whom other hosts announce themselves to
   node.state_directory = std::filesystem::absolute(configuration_.directory / "state");
   node.http = configuration_.http;
   node.http.port = child.plan.http_port;

@@ -77,9 +77,10 @@ void transport::drop(node_id node) {
   });
 }
 
-void transport::set_trusted(std::span<messages::bytes32 const> keys) {
-  parts_->trust.list(keys);
+std::vector<messages::bytes32> transport::set_trusted(std::span<messages::bytes32 const> keys) {
+  auto withdrawn = parts_->trust.list(keys);
   parts_->out->push([loop = &parts_->loop] { loop->protocol().beat(); });
+  return withdrawn;
 }
 
 void transport::set_vouched(std::vector<messages::member> members) {

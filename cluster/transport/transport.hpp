@@ -92,8 +92,8 @@ public:
   void drop(node_id node);
 
   /// Replaces the list of trusted keys: links of keys that left it are closed and their frames dropped at
-  /// once.
-  void set_trusted(std::span<messages::bytes32 const> keys);
+  /// once. Returns those keys.
+  std::vector<messages::bytes32> set_trusted(std::span<messages::bytes32 const> keys);
   /// Replaces the members that are vouched for (see trust_set).
   void set_vouched(std::vector<messages::member> members);
   bool lists(messages::bytes32 const& key) const;

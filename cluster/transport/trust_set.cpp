@@ -1,17 +1,20 @@
 #include "cluster/transport/trust_set.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace mayfly::cluster {
 
-void trust_set::list(std::span<bytes32 const> keys) {
+std::vector<bytes32> trust_set::list(std::span<bytes32 const> keys) {
   std::lock_guard const lock(mutex_);
   std::set<bytes32> wanted(keys.begin(), keys.end());
-  for (auto const& key : listed_)
-    if (!wanted.contains(key)) revoked_.insert(key);
+  std::vector<bytes32> withdrawn;
+  std::ranges::set_difference(listed_, wanted, std::back_inserter(withdrawn));
+  revoked_.insert(withdrawn.begin(), withdrawn.end());
   for (auto const& key : wanted) revoked_.erase(key);
   listed_ = std::move(wanted);
   version_.fetch_add(1, std::memory_order_release);
+  return withdrawn;
 }
 
 void trust_set::vouch(std::vector<messages::member> members) {

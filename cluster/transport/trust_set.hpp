@@ -18,8 +18,8 @@ using messages::bytes32;
 /// listed again.
 class trust_set {
 public:
-  /// Replaces the list. Keys that it held and holds no more are revoked.
-  void list(std::span<bytes32 const> keys);
+  /// Replaces the list. Keys that it held and holds no more are revoked, and returned.
+  std::vector<bytes32> list(std::span<bytes32 const> keys);
   /// Replaces the members that are vouched for.
   void vouch(std::vector<messages::member> members);
 

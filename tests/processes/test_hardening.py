@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from cluster import wait_for
+from cluster import SHAPES, Cluster, wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root sees what undumpable processes hold")
 
@@ -133,3 +133,10 @@ def test_no_memory_is_both_writable_and_executable(cluster):
         regions = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
         assert regions, name
         assert [region for region in regions if "w" in region[1] and "x" in region[1]] == [], name
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_memory_that_cannot_be_locked_is_told_in_the_status(shape):
+    with Cluster("--workers", "1", *shape, command_prefix=("prlimit", "--memlock=65536:65536")) as running:
+        wait_for(lambda: "could not be locked" in running.mayfly("status"), 10, "the status warns")
+        assert '"memory_not_locked"' in running.log.read_text()

@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from cluster import Cluster, wait_for
+from cluster import SHAPES, Cluster, wait_for
 
 # Named after this process: another checkout's tests may run beside.
 HERE, THERE = f"mayfly-{os.getpid()}-a", f"mayfly-{os.getpid()}-b"
@@ -63,36 +64,61 @@ def ask(cluster, prefix):
     return status, headers["x-request-id"]
 
 
-def test_another_hosts_workers_serve_the_cluster(two_hosts):
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_another_hosts_workers_serve_the_cluster(two_hosts, shape):
     here, there = two_hosts
     listen = ADDRESSES[HERE] + ":7450"
-    with Cluster("--workers", "0", "--listen", listen, command_prefix=here) as first:
+    with Cluster("--workers", "0", "--listen", listen, *shape, command_prefix=here) as first:
         seed = first.info()["join"]
         with Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join", seed.replace("tcp://", ""),
                      command_prefix=there) as second:
             assert first.linked_workers() == [], "a host that nobody trusts gives nothing"
             first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
             wait_for(first.linked_workers, 10, "the other host's worker is linked")
-            assert ask(first, here)[0] == 200
-            for pid in first.pids("front"):
+            wait_for(lambda: ask(first, here)[0] == 200, 10, "every gateway is linked with it too")
+            for pid in set(first.pids()) - {first.process.pid}:
                 os.kill(pid, signal.SIGKILL)
             wait_for(lambda: first.info().get("ready") and first.linked_workers(), 20, "the front is back, and they meet")
-            assert ask(first, here)[0] == 200
+            wait_for(lambda: ask(first, here)[0] == 200, 10, "it serves again")
             first.mayfly("keys", "revoke", "host-b")
             wait_for(lambda: not first.linked_workers(), 10, "a revoked host's workers are gone")
-            assert ask(first, here)[0] == 503
+            wait_for(lambda: ask(first, here)[0] == 503, 10, "nor does any gateway reach them")
 
 
-def test_a_frozen_worker_of_another_host_leaves_its_receipt_unconfirmed_until_it_reports(two_hosts, tmp_path):
+def test_a_lost_seed_costs_no_answer_of_another_hosts_worker(two_hosts):
+    """Started anew it knows nobody of that host for a moment: the nodes beside it keep their links."""
+    here, there = two_hosts
+    listen = ADDRESSES[HERE] + ":7450"
+    with Cluster("--workers", "0", "--listen", listen, "--split", command_prefix=here) as first:
+        with Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join",
+                     first.info()["join"].replace("tcp://", ""), command_prefix=there) as second:
+            first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
+            wait_for(lambda: first.linked_workers() and ask(first, here)[0] == 200, 20, "every gateway is linked")
+            request = {"model": first.model, "max_tokens": 450, "ignore_eos": True, "n": 16,
+                       "messages": [{"role": "user", "content": "Hello"}]}
+            with ThreadPoolExecutor(4) as pool:
+                answers = [pool.submit(http, first, here, "POST", "/v1/chat/completions", request) for _ in range(4)]
+                wait_for(lambda: any(load["running"] for load in first.loads()), 10, "it runs")
+                os.kill(first.pids("operations")[0], signal.SIGKILL)
+                wait_for(lambda: first.all_running() and first.linked_workers(), 20, "the seed is back")
+                assert not all(answer.done() for answer in answers), "the seed was back before the last answer's end"
+                assert [answer.result()[0] for answer in answers] == [200] * 4
+            wait_for(lambda: len(first.reports("gateway")) == 2, 5, "the gateways report to it")
+            assert sum(gateway["replayed"] for gateway in first.reports("gateway")) == 0
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_frozen_worker_of_another_host_leaves_its_receipt_unconfirmed_until_it_reports(two_hosts, tmp_path, shape):
     here, there = two_hosts
     brief = tmp_path / "brief.toml"
     brief.write_text("[http]\nrequest_seconds = 2\n")  # a lease ends with its request's time, and so this test
     listen = ADDRESSES[HERE] + ":7450"
-    with Cluster("--workers", "0", "--listen", listen, "--config", str(brief), command_prefix=here) as first:
+    with Cluster("--workers", "0", "--listen", listen, "--config", str(brief), *shape, command_prefix=here) as first:
         with Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join",
                      first.info()["join"].replace("tcp://", ""), command_prefix=there) as second:
             first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
             wait_for(first.linked_workers, 10, "the other host's worker is linked")
+            wait_for(lambda: ask(first, here)[0] == 200, 10, "the gateway is linked with it too")
 
             def receipt():
                 _, _, answer = http(first, here, "GET", f"/v1/receipts/{request}")

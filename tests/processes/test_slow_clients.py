@@ -3,6 +3,7 @@ refused; memory stays bounded, nobody else notices."""
 
 import contextlib
 import json
+import signal
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,14 +35,23 @@ class SlowStream(Wire):
                 f"Authorization: Bearer {cluster.api_key}\r\nContent-Length: {len(request)}\r\n\r\n")
         self.send((head + request).encode())
 
-    def read_all(self):
-        """The stream's events, to its end."""
+    def read_lines(self):
+        """The stream's data, to its end."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
         answer = self.receive()
         assert answer.status == 200, answer
-        lines = [line[6:] for line in answer.body.decode().splitlines() if line.startswith("data: ")]
-        assert lines[-1] == "[DONE]", lines[-1]
-        return [json.loads(line) for line in lines[:-1]]
+        return [line[6:] for line in answer.body.decode().splitlines() if line.startswith("data: ")]
+
+    def read_all(self):
+        """The events of a stream that ends well."""
+        *events, last = self.read_lines()
+        assert last == "[DONE]", last
+        return [json.loads(event) for event in events]
+
+    def ends_as_draining(self):
+        """Whether the last event is the error that says to ask again elsewhere."""
+        last = self.read_lines()[-1]
+        return last != "[DONE]" and json.loads(last).get("error", {}).get("code") == "draining"
 
 
 def body(cluster, tokens, **fields):
@@ -138,6 +148,17 @@ def test_many_clients_that_do_not_read_leave_memory_bounded_and_others_served(ow
     wait_for(lambda: requests_running(own_cluster) == 0, 20, "no request is left of clients that left")
     wait_for(own_cluster.no_lease_open, 20, "every lease is closed")
     assert another_client_asks(own_cluster)
+
+
+def test_an_answer_that_outlasts_a_drain_ends_with_an_error_event(own_cluster, slow_streams):
+    (stream,) = slow_streams(1)
+    wait_until_paused(own_cluster, 1)
+    own_cluster.process.send_signal(signal.SIGTERM)
+    # It goes on only as its client reads, which begins when the drain's time is over.
+    wait_for(lambda: '"answers_cut"' in own_cluster.log.read_text(), 25, "the drain's time is over")
+    assert stream.ends_as_draining()
+    assert own_cluster.process.wait(20) == 0
+    assert own_cluster.request_log()[-1]["code"] == "draining"
 
 
 @pytest.mark.parametrize("part", ["head", "body"])

@@ -64,12 +64,17 @@ def test_a_handshake_that_stops_in_the_middle_holds_up_nobody(secure):
         assert httpx.get(secure.url + "/healthz", verify=trusting(secure.info()["certificate"])).status_code == 200
 
 
+def self_signed(days, certificate, key):
+    """As the cluster makes its own, for so many days."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                    str(days), "-subj", "/CN=mayfly", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1",
+                    "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+
+
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_a_given_certificate_is_shown_by_every_gateway(shape, tmp_path):
     certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=mayfly.test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key),
-                    "-out", str(certificate)], check=True, capture_output=True)
+    self_signed(2, certificate, key)
     with Cluster("--tls", "--certificate", str(certificate), "--private-key", str(key), *shape) as running:
         for url in running.info()["urls"]:
             with Wire(url, trusting(certificate)) as wire:
@@ -77,6 +82,17 @@ def test_a_given_certificate_is_shown_by_every_gateway(shape, tmp_path):
             assert ssl.DER_cert_to_PEM_cert(shown).strip() == certificate.read_text().strip()
         assert running.info()["certificate"] == str(certificate)
         assert running.mayfly("chat", "--max-tokens", "4", "Hello").strip()
+
+
+@pytest.mark.parametrize(("days", "lasts"), [(29, False), (32, True)])
+def test_the_clusters_own_certificate_is_made_anew_a_month_before_its_end(tmp_path, days, lasts):
+    certificate = tmp_path / "certificate.pem"
+    (tmp_path / "keys").mkdir(mode=0o700)
+    self_signed(days, certificate, tmp_path / "keys/certificate.key")
+    before = certificate.read_text()
+    with Cluster("--tls", directory=tmp_path) as running:
+        assert (certificate.read_text() == before) == lasts
+        assert httpx.get(running.url + "/healthz", verify=trusting(certificate)).status_code == 200
 
 
 def refused(tmp_path, *options):

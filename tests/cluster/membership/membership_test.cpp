@@ -266,6 +266,74 @@ TEST_CASE("a supervisor that is trusted no more takes its children out of the vi
   CHECK(members.wait([](std::size_t count) { return count == 1; }));
 }
 
+/// Two hosts: a seed and another node under one supervisor, a worker under another one, whose key the seed's
+/// lists.
+struct two_hosts {
+  static constexpr node_id here{4000};
+  small_system caf;
+  crypto::link_key other_supervisor = crypto::link_key::generate();
+  cluster_node seed{1, role::operations, here};
+  cluster_node gateway{2, role::gateway, here};
+  cluster_node worker{3, role::worker, supervisor_id};
+  watched<std::vector<std::size_t>> heard_members; ///< of each view that the other host hears
+  std::unique_ptr<announcer> voice;
+
+  std::vector<messages::bytes32> listed_here() const {
+    return {seed.key.public_key, gateway.key.public_key, other_supervisor.public_key};
+  }
+  two_hosts() {
+    seed.start(*caf.system, listed_here(), {}, true);
+    gateway.start(*caf.system, listed_here(), {{{}, seed.key.public_key}});
+    worker.start(*caf.system, {seed.key.public_key, gateway.key.public_key});
+    announcer_options options;
+    options.supervisor = supervisor_id;
+    options.public_key = other_supervisor.public_key;
+    options.secret_key = other_supervisor.secret.clone();
+    options.seeds = {seed.address()};
+    options.interval = 20ms;
+    options.on_view = [this](messages::member_view const& view) {
+      heard_members.change([&](auto& all) { all.push_back(view.members.size()); });
+    };
+    auto made = announcer::start(std::move(options));
+    REQUIRE(made);
+    voice = std::move(*made);
+    messages::announcement word;
+    word.members = {worker.self};
+    voice->announce(word);
+  }
+  void supervisor_speaks() {
+    for (auto* const one : {&seed, &gateway}) one->links->set_local_view(view_of({seed.self, gateway.self}));
+  }
+};
+
+TEST_CASE("what a seed is told reaches the nodes beside it, which know its key alone") {
+  two_hosts all;
+  all.supervisor_speaks();
+  CHECK(all.seed.joined(all.worker));
+  CHECK(all.gateway.joined(all.worker));
+  CHECK(all.worker.joined(all.gateway));
+}
+
+TEST_CASE("a supervisor's key that is withdrawn closes its children's links at every node that listed it") {
+  two_hosts all;
+  all.supervisor_speaks();
+  REQUIRE(all.gateway.joined(all.worker));
+  REQUIRE(all.seed.joined(all.worker));
+  ticker ticks({&all.seed, &all.gateway});
+  for (auto* const one : {&all.gateway, &all.seed})
+    one->links->set_trusted(std::vector{all.seed.key.public_key, all.gateway.key.public_key});
+  CHECK(all.seed.left(all.worker));
+  CHECK(all.gateway.left(all.worker));
+}
+
+TEST_CASE("a seed shows nobody its view before its own supervisor has told who is beside it") {
+  two_hosts all;
+  REQUIRE(all.seed.joined(all.worker)); // its announcement was heard, and not yet answered
+  all.supervisor_speaks();
+  REQUIRE(all.heard_members.wait([](auto const& sizes) { return !sizes.empty(); }));
+  CHECK(all.heard_members.read([](auto const& sizes) { return sizes.front(); }) == 3);
+}
+
 TEST_CASE("a member that another supervisor claims is not believed") {
   small_system caf;
   crypto::link_key key = crypto::link_key::generate();

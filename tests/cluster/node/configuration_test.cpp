@@ -37,6 +37,14 @@ TEST_CASE("a model needs an id and a file") {
   CHECK(problem_of("roles = ['worker']\n[[model]]\nid = 'a'\n") == "each [[model]] needs an id and a file");
 }
 
+TEST_CASE("a seed needs a key, and an endpoint where no supervisor tells it") {
+  std::string const node = "roles = ['gateway']\n", seed = "[[seed_node]]\n", key(64, 'a');
+  CHECK(problem_of(node + seed + "endpoint = 'tcp://a:1'\n") == "seed_node: public_key is missing");
+  CHECK(problem_of(node + seed + "public_key = '" + key + "'\n") == "seed_node: endpoint is missing");
+  CHECK(
+      problem_of("supervisor = '00000000000000aa'\n" + node + seed + "public_key = '" + key + "'\n").empty());
+}
+
 TEST_CASE("a price below nothing is refused with its line") {
   for (std::string const key : {"price_prompt", "price_completion"})
     for (std::string const price : {"-0.5", "-1", "inf", "nan"})
@@ -102,6 +110,7 @@ TEST_CASE("what a supervisor writes for its child reads back the same, secrets i
   node.secret_key = ephemeral_bytes(std::span<std::byte const>(secret));
   node.trusted.push_back(node.public_key);
   node.seeds.push_back({*name::parse("tcp://10.0.0.1:7450"), secret});
+  node.seeds.push_back({{}, node.public_key});
   node.state_directory = "/a \"quoted\\\" directory";
   node.http.port = 8443;
   node.http.tls = true;
@@ -119,6 +128,8 @@ TEST_CASE("what a supervisor writes for its child reads back the same, secrets i
   CHECK(std::ranges::equal(read.secret_key.reveal(), node.secret_key.reveal()));
   CHECK(read.trusted == node.trusted);
   CHECK(read.seeds.at(0).public_key == secret);
+  CHECK(read.seeds.at(1).endpoint.empty());
+  CHECK(read.seeds.at(1).public_key == node.public_key);
   CHECK(read.state_directory == node.state_directory);
   CHECK(read.http.port == 8443);
   CHECK(read.http.tls);
