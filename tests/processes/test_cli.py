@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import threading
@@ -135,8 +136,8 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
 @pytest.fixture
 def somebody_else():
     """A folder that everybody may enter, and how to run a command as a user who may write nothing in it."""
-    if os.geteuid() != 0:
-        pytest.skip("another user needs root")
+    if os.geteuid() != 0 or not os.stat("/").st_mode & stat.S_IXOTH:
+        pytest.skip("another user needs root to become, and a root directory that all may enter")
     with tempfile.TemporaryDirectory(prefix="mayfly-test-") as folder:
         os.chmod(folder, 0o755)
         binary = shutil.copy(BINARY, folder)  # the checkout may lie where that user cannot go
@@ -295,6 +296,15 @@ def talker():
     server.server_close()
 
 
+def has_terminals():
+    try:
+        for end in pty.openpty():
+            os.close(end)
+    except OSError:
+        return False
+    return True
+
+
 class Terminal:
     """`mayfly chat` on a terminal of its own."""
 
@@ -318,7 +328,7 @@ class Terminal:
         return wait_for(lambda: os.waitpid(self.pid, os.WNOHANG)[0], 10, "the conversation ends")
 
 
-@pytest.mark.skipif(not Path("/dev/pts/ptmx").exists(), reason="no pseudo-terminals are mounted here")
+@pytest.mark.skipif(not has_terminals(), reason="there are no pseudo-terminals here")
 def test_ctrl_c_ends_an_answer_and_then_the_conversation(talker):
     chat = Terminal(f"http://127.0.0.1:{talker.server_port}/v1")
     chat.shows("Talking to endless, a demonstration model")

@@ -78,7 +78,7 @@ def test_requests_that_outgrow_the_kv_cache_are_all_answered_as_if_each_were_alo
     configuration.write_text(f"[[model]]\nid = 'tiny'\nfile = '{TINY_MODEL}'\nkv_bytes = {blocks * KV_BLOCK_BYTES}\n")
     requests, tokens = 10, 300
     with Cluster("--workers", "1", "--config", str(configuration), *shape, models=()) as cluster:
-        assert [model["kv_blocks"] for model in cluster.loads()] == [blocks]
+        assert [model["kv_blocks"] for model in wait_for(cluster.loads, 10, "the worker reports")] == [blocks]
         alone = [ask(cluster, number, tokens).json() for number in range(requests)]
         assert preemptions(cluster) == 0
         with ThreadPoolExecutor(requests) as pool:
