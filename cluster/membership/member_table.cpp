@@ -20,10 +20,15 @@ bool same_exit(messages::exited_member const& left, messages::exited_member cons
 
 } // namespace
 
+bool same_word(messages::member_view const& left, messages::member_view const& right) {
+  return std::ranges::equal(left.members, right.members, same) &&
+         std::ranges::equal(left.exited, right.exited, same_exit);
+}
+
 table_change member_table::merge(source const& from, statement what, boot_clock::time_point now) {
   table_change change;
   note_members(from, what, now);
-  note_exits(from, what.exited, now, change);
+  note_exits(from, what, now, change);
   what.exited.clear();
   statements_[from] = std::move(what);
   rebuild(now, change);
@@ -75,16 +80,19 @@ bool member_table::names(source const& by, node_id node) const {
 
 void member_table::note_members(source const& from, statement const& said, boot_clock::time_point now) {
   for (auto const& one : said.members) {
-    auto const place = owners_.try_emplace(one.node, owner{from, now}).first;
+    auto const place = owners_.try_emplace(one.node, owner{from, said.key, now}).first;
     if (place->second.by == from) place->second.last_named = now;
   }
 }
 
-void member_table::note_exits(source const& from, std::vector<messages::exited_member> const& told,
-                              boot_clock::time_point now, table_change& change) {
-  for (auto const& one : told) {
+void member_table::note_exits(source const& from, statement const& said, boot_clock::time_point now,
+                              table_change& change) {
+  for (auto const& one : said.exited) {
     auto const owned = owners_.find(one.node);
-    bool const others = owned != owners_.end() && owned->second.by != from;
+    // A supervisor that was started anew has its key, and another id.
+    bool const same_key =
+        said.key != messages::bytes32{} && owned != owners_.end() && owned->second.key == said.key;
+    bool const others = owned != owners_.end() && owned->second.by != from && !same_key;
     if (others && from.kind == source_kind::announced) continue;
     auto const [place, fresh] = exits_.try_emplace(one.node, exit_record{one.at_unix_ms, now, now});
     place->second.last_told = now;
@@ -106,17 +114,11 @@ std::vector<messages::member> member_table::merged() const {
 
 void member_table::rebuild(boot_clock::time_point now, table_change& change) {
   last_now_ = now;
-  auto members = merged();
-  std::vector<messages::exited_member> exited;
+  messages::member_view next{view_.epoch + 1, merged(), {}};
   for (auto const& [node, record] : exits_)
-    if (now - record.known_since <= exits_are_told) exited.push_back({node, record.at_unix_ms});
-  change.changed =
-      !std::equal(members.begin(), members.end(), view_.members.begin(), view_.members.end(), same) ||
-      !std::equal(exited.begin(), exited.end(), view_.exited.begin(), view_.exited.end(), same_exit);
-  if (!change.changed) return;
-  ++view_.epoch;
-  view_.members = std::move(members);
-  view_.exited = std::move(exited);
+    if (now - record.known_since <= exits_are_told) next.exited.push_back({node, record.at_unix_ms});
+  change.changed = !same_word(next, view_);
+  if (change.changed) view_ = std::move(next);
 }
 
 } // namespace mayfly::cluster

@@ -24,6 +24,9 @@ struct source {
   friend auto operator<=>(source const&, source const&) = default;
 };
 
+/// Whether both name the same members and exits; epochs are each speaker's own count.
+bool same_word(messages::member_view const& left, messages::member_view const& right);
+
 /// What a source says, whole: it replaces what it said before. A supervisor's word over a link about the exit
 /// of a process that another one named first is not believed.
 struct statement {
@@ -63,12 +66,13 @@ private:
   };
   struct owner {
     source by;
+    messages::bytes32 key{}; ///< lasts where the source's id is a process's
     boot_clock::time_point last_named;
   };
   bool names(source const& by, node_id node) const;
   void note_members(source const& from, statement const& said, boot_clock::time_point now);
-  void note_exits(source const& from, std::vector<messages::exited_member> const& told,
-                  boot_clock::time_point now, table_change& change);
+  void note_exits(source const& from, statement const& said, boot_clock::time_point now,
+                  table_change& change);
   void rebuild(boot_clock::time_point now, table_change& change);
   std::vector<messages::member> merged() const;
 

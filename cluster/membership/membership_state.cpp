@@ -56,9 +56,13 @@ void membership_state::announced(received<messages::announcement> const& word) {
 
 void membership_state::viewed(received<messages::member_view> const& word) {
   if (options_.is_seed || !is_seed_key(word.from->public_key())) return;
+  auto const& speaker = word.from->public_key();
   apply(table_.merge({source_kind::seed_view, word.from->node()},
-                     {word.message->members, word.message->exited, word.from->public_key(), {}},
-                     boot_clock::now()));
+                     {word.message->members, word.message->exited, speaker, {}}, boot_clock::now()));
+  // What an earlier process of this seed said is void.
+  apply(table_.forget([&](source const& from, messages::bytes32 const& key) {
+    return from.kind == source_kind::seed_view && key == speaker && from.node != word.from->node();
+  }));
 }
 
 void membership_state::told(local_view const& word) {

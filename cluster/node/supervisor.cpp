@@ -39,7 +39,7 @@ std::chrono::milliseconds since(deadline then) {
 
 supervisor::supervisor(cluster_configuration configuration)
     : configuration_(std::move(configuration)), keys_(configuration_.directory / "keys"),
-      id_(node_id::make()) {}
+      id_(node_id::make()), record_(configuration_.directory / "children") {}
 
 supervisor::~supervisor() {
   if (signals_ >= 0) close(signals_);
@@ -135,7 +135,7 @@ void supervisor::take_remote_view() {
     std::scoped_lock const guard(heard_mutex_);
     view.swap(heard_);
   }
-  if (!view || view->epoch == remote_view_.epoch) return;
+  if (!view || cluster::same_word(*view, remote_view_)) return;
   remote_view_ = std::move(*view);
   tell_everyone();
 }
@@ -154,6 +154,7 @@ void supervisor::start(slot& child) {
   }
   child.process = std::move(*process);
   event_log("started").with("role", child.plan.label).with("pid", child.process->pid());
+  record_children();
   tell_everyone();
   write_file();
 }
@@ -173,8 +174,18 @@ void supervisor::ended(slot& child, child_exit exit) {
       .with("status", exit.status)
       .with("signal", exit.signal)
       .with("restart_in_ms", stopping_ ? -1 : pause.count());
+  record_children();
   tell_everyone();
   write_file();
+}
+
+void supervisor::record_children() const {
+  std::vector<child_record::entry> all;
+  for (auto const& child : children_)
+    if (child.process) all.push_back({child.member.node, child.process->pid()});
+  for (auto const& gone : exited_) all.push_back({gone.node});
+  if (auto written = record_.write(all); !written)
+    event_log("children_not_recorded").with("errno", written.failure().number);
 }
 
 void supervisor::kill_frozen(slot& child) {

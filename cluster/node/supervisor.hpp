@@ -4,6 +4,7 @@
 // cluster.json true, and answers the command line.
 #include "cluster/node/child_plan.hpp"
 #include "cluster/node/child_process.hpp"
+#include "cluster/node/child_record.hpp"
 #include "cluster/node/cluster_file.hpp"
 #include "cluster/node/command_socket.hpp"
 #include "cluster/node/key_directory.hpp"
@@ -79,6 +80,7 @@ private:
   bool is_ready() const;
   void start_refused(slot& child, control_frame const& frame);
   void kill_frozen(slot& child);
+  void record_children() const;
 
   messages::member_view local_view() const;
   std::vector<messages::bytes32> trusted_keys() const;
@@ -99,6 +101,7 @@ private:
   cluster_configuration configuration_;
   key_directory keys_;
   node_id id_;
+  child_record record_;
   crypto::link_key own_keys_;
   crypto::link_key seed_keys_; ///< of the child that other hosts dial
   std::string receipt_key_;    ///< public, hexadecimal

@@ -21,6 +21,7 @@ namespace {
 
 constexpr auto certificate_reserve = std::chrono::hours(24 * 30);
 constexpr std::chrono::seconds seed_patience{3};
+constexpr std::chrono::seconds children_patience{2};
 
 error failed(literal what) { return error{errc::io, what, errno}; }
 
@@ -58,6 +59,8 @@ result<void> supervisor::prepare(start_step& step) {
     return socket.failure();
   }
   commands_ = std::move(*socket);
+  // An earlier supervisor that was killed told nobody of its children's end.
+  for (auto const node : record_.gone(children_patience)) exited_.push_back({node, unix_milliseconds()});
   about(directory / "keys");
   if (auto made = prepare_keys(); !made) return made;
   about(directory / "state");

@@ -180,6 +180,23 @@ def test_the_key_of_a_cluster_that_was_killed_ends_with_the_next_start(shape, tm
             assert answer.status_code == status
 
 
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_the_leases_of_a_cluster_that_was_killed_close_with_the_next_start(shape, tmp_path):
+    """Its processes died with it: their memory is gone, and the receipts say so."""
+    with Cluster("--workers", "1", *shape, directory=tmp_path) as first:
+        streams = [Stream(first, ignore_eos=True, max_tokens=450, n=8, seed=index) for index in range(4)]
+        for stream in streams:
+            stream.start()
+        assert all(stream.first.wait(20) for stream in streams)
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.process.wait(10)
+        for stream in streams:
+            stream.join(20)
+    with Cluster("--workers", "1", *shape, directory=tmp_path) as second:
+        wait_for(second.no_lease_open, 20, "every lease is closed")
+        assert all(report["violations"] == 0 and report["unconfirmed"] == 0 for report in second.reports("retention"))
+
+
 def test_a_cluster_that_ended_takes_its_processes_with_it(own_cluster):
     pids = own_cluster.pids()
     os.kill(own_cluster.process.pid, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """Two hosts: the second one's workers join the first one's cluster, over a network of their own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -49,18 +50,18 @@ def in_host(prefix, *command):
     return subprocess.run([*prefix, *command], capture_output=True, text=True, timeout=30, check=True).stdout
 
 
-def http(cluster, prefix, method, path, body=None):
-    """Status, headers and JSON of a request made on that host."""
+def http(cluster, prefix, method, path, body=None, url=None):
+    """Status, headers and JSON of a request made on that host, by default to its first gateway."""
     program = ("import httpx, json, sys; method, url, key, body = sys.argv[1:]; answer = httpx.request(method, url, "
                "timeout=30, headers={'Authorization': 'Bearer ' + key}, json=json.loads(body)); "
                "print(json.dumps([answer.status_code, dict(answer.headers), answer.json()]))")
-    return json.loads(in_host(prefix, sys.executable, "-c", program, method, cluster.url + path, cluster.api_key,
+    return json.loads(in_host(prefix, sys.executable, "-c", program, method, (url or cluster.url) + path, cluster.api_key,
                               json.dumps(body)))
 
 
-def ask(cluster, prefix):
+def ask(cluster, prefix, url=None):
     status, headers, _ = http(cluster, prefix, "POST", "/v1/chat/completions", {
-        "model": cluster.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hello"}]})
+        "model": cluster.model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hello"}]}, url)
     return status, headers["x-request-id"]
 
 
@@ -83,6 +84,89 @@ def test_another_hosts_workers_serve_the_cluster(two_hosts, shape):
             first.mayfly("keys", "revoke", "host-b")
             wait_for(lambda: not first.linked_workers(), 10, "a revoked host's workers are gone")
             wait_for(lambda: ask(first, here)[0] == 503, 10, "nor does any gateway reach them")
+
+
+@pytest.fixture
+def joined(two_hosts, request):
+    """(the first host's cluster, how to ask it, the second's): one worker each, linked. The shape is the parameter."""
+    here, there = two_hosts
+    with contextlib.ExitStack() as running:
+        first = running.enter_context(Cluster("--workers", "1", "--listen", ADDRESSES[HERE] + ":7450", *request.param,
+                                              command_prefix=here))
+        second = running.enter_context(Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join",
+                                               first.info()["join"].replace("tcp://", ""), command_prefix=there))
+        first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
+        wait_for(lambda: len(first.linked_workers()) == 2, 20, "both workers are linked")
+        wait_for(lambda: ask(first, here)[0] == 200, 20, "it serves")
+        yield first, here, second
+
+
+def kill(cluster, role):
+    for pid in cluster.pids(role):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("joined", SHAPES.values(), ids=SHAPES, indirect=True)
+def test_another_hosts_worker_is_back_after_each_loss_of_the_front(joined):
+    first, here, second = joined
+    front = "front" if first.pids("front") else "operations"
+    for _ in range(3):
+        kill(first, front)
+        wait_for(lambda: first.info().get("ready") and len(first.linked_workers()) == 2, 30, "they meet again")
+    # Alone it must serve, through every gateway.
+    kill(first, "worker")
+    assert ask(first, here)[0] == 200
+    assert second.process.poll() is None
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_another_hosts_worker_is_back_after_the_whole_cluster_was_started_anew(two_hosts, tmp_path, shape):
+    here, there = two_hosts
+    options = ("--workers", "1", "--listen", ADDRESSES[HERE] + ":7450", *shape)
+    with contextlib.ExitStack() as running:
+        first = Cluster(*options, command_prefix=here, directory=tmp_path)
+        running.callback(lambda: first.kill())
+        second = running.enter_context(Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join",
+                                               first.info()["join"].replace("tcp://", ""), command_prefix=there))
+        first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
+        wait_for(lambda: len(first.linked_workers()) == 2, 20, "both workers are linked")
+        for _ in range(2):
+            first.stop()
+            first = Cluster(*options, command_prefix=here, directory=tmp_path)
+            wait_for(lambda: len(first.linked_workers()) == 2, 30, "they meet again")
+        kill(first, "worker")
+        wait_for(lambda: ask(first, here)[0] == 200, 20, "it serves alone, through every gateway")
+
+
+@pytest.mark.parametrize("joined", [SHAPES["together"]], ids=["together"], indirect=True)
+def test_a_host_that_leaves_ends_what_its_workers_run(joined):
+    first, here, second = joined
+    kill(first, "worker")  # while it is started anew the other host's serves alone
+    request = {"model": first.model, "max_tokens": 450, "ignore_eos": True, "n": 16,
+               "messages": [{"role": "user", "content": "Hello"}]}
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(http, first, here, "POST", "/v1/chat/completions", request) for _ in range(4)]
+        wait_for(lambda: any(load["running"] for load in first.loads()), 10, "they run")
+        second.stop()
+        assert [answer.result()[0] for answer in answers] == [200] * 4
+    assert sum(gateway["replayed"] for gateway in first.reports("gateway")) == 0
+    wait_for(first.no_lease_open, 20, "every lease is closed")
+
+
+def test_a_key_that_is_revoked_while_the_seed_is_started_anew_closes_every_link(two_hosts):
+    here, there = two_hosts
+    with Cluster("--workers", "0", "--listen", ADDRESSES[HERE] + ":7450", "--split", command_prefix=here) as first:
+        with Cluster("--workers", "1", "--worker-host", ADDRESSES[THERE], "--join",
+                     first.info()["join"].replace("tcp://", ""), command_prefix=there) as second:
+            first.mayfly("keys", "trust", "host-b", second.mayfly("keys", "show").strip())
+            for url in first.info()["urls"]:
+                wait_for(lambda url=url: ask(first, here, url)[0] == 200, 20, "every gateway is linked")
+            kill(first, "operations")
+            first.mayfly("keys", "revoke", "host-b")
+            for url in first.info()["urls"]:
+                wait_for(lambda url=url: ask(first, here, url)[0] == 503, 5, "no gateway is linked")
+            wait_for(first.all_running, 20, "the seed is back")
+            assert first.linked_workers() == []
 
 
 def test_a_lost_seed_costs_no_answer_of_another_hosts_worker(two_hosts):

@@ -88,6 +88,24 @@ TEST_CASE(
         1);
 }
 
+TEST_CASE(
+    "a supervisor that was started anew, with its key, tells of what its predecessor's children became") {
+  member_table table;
+  auto const now = boot_clock::now();
+  messages::bytes32 key{}, strange{};
+  key[0] = std::byte{1}, strange[0] = std::byte{2};
+  table.merge(announced, {{member(1)}, {}, key, {}}, now);
+  CHECK(table.merge(other, {{member(3)}, {{{1}, 42}}, strange, {}}, now).exited.empty());
+  CHECK(table.merge({source_kind::announced, {300}}, {{}, {{{1}, 42}}, key, {}}, now).exited.size() == 1);
+}
+
+TEST_CASE("views are told apart by what they say, not by their epochs") {
+  messages::member_view const one{3, {member(1)}, {{{9}, 42}}};
+  CHECK(same_word(one, {7, one.members, one.exited}));
+  CHECK_FALSE(same_word(one, {3, {member(2)}, one.exited}));
+  CHECK_FALSE(same_word(one, {3, one.members, {}}));
+}
+
 TEST_CASE("exits are told for ten minutes and never come back as news while somebody repeats them") {
   table_with_two t;
   t.table.merge(other, {{}, {{{9}, 42}}, {}, {}}, t.now);
