@@ -50,7 +50,6 @@ public:
 struct generation {
   request_id request;
   account_id account;
-  name account_name; ///< for the request log
   messages::retention_policy policy = messages::retention_policy::none;
   deadline ends_at{};
   std::vector<messages::infer> choices;
@@ -90,6 +89,8 @@ class receipt_sink {
 public:
   virtual ~receipt_sink() = default;
   virtual void deliver(messages::receipt_answer answer) = 0;
+  /// No retention peer could be heard: whether there is such a receipt is not known.
+  virtual void unreachable() = 0;
 };
 /// Session -> gateway: a receipt, from whichever retention peer holds it.
 struct find_receipt {

@@ -1,5 +1,7 @@
 #include "actors/retention_outbox.hpp"
 
+#include <algorithm>
+
 namespace mayfly::actors {
 
 using messages::role;
@@ -8,8 +10,11 @@ void retention_outbox::joined(cluster::peer_ref const& peer) {
   if (!messages::has_role(peer->roles(), role::retention)) return;
   std::lock_guard const lock(mutex_);
   peers_.joined(peer);
-  for (auto const& report : waiting_) send(report);
-  waiting_.clear();
+  auto const forget_at = boot_clock::now() + memory;
+  for (auto& one : kept_) {
+    send(one.report);
+    one.forget_at = std::min(one.forget_at, forget_at);
+  }
 }
 
 void retention_outbox::left(node_id node) {
@@ -17,16 +22,18 @@ void retention_outbox::left(node_id node) {
   peers_.left(node);
 }
 
-std::size_t retention_outbox::waiting() const {
+std::size_t retention_outbox::kept() const {
   std::lock_guard const lock(mutex_);
-  return waiting_.size();
+  return kept_.size();
 }
 
 void retention_outbox::post(entry report) {
   std::lock_guard const lock(mutex_);
-  if (peers_.count(role::retention) != 0) return send(report);
-  if (waiting_.size() >= capacity_) waiting_.pop_front();
-  waiting_.push_back(std::move(report));
+  auto const now = boot_clock::now();
+  while (!kept_.empty() && (kept_.front().forget_at <= now || kept_.size() >= capacity_)) kept_.pop_front();
+  bool const heard = peers_.count(role::retention) != 0;
+  if (heard) send(report);
+  kept_.push_back({std::move(report), heard ? now + memory : deadline::max()});
 }
 
 void retention_outbox::send(entry const& report) const {

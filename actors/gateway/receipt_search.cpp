@@ -14,10 +14,11 @@ void receipt_search::start(find_receipt const& asked, peer_table const& peers, d
 
   auto const correlation = next_correlation_++;
   auto const at =
-      searches_.emplace(correlation, search{asked.request, asked.sink, {}, now + patience + margin}).first;
+      searches_.emplace(correlation, search{asked.request, asked.sink, {}, now + patience + margin, false})
+          .first;
   for (auto const& holder : holders) at->second.awaited.push_back(holder->node());
   if (holders.empty()) {
-    end_unknown(at);
+    end(at);
     return;
   }
   for (auto const& holder : holders)
@@ -28,6 +29,7 @@ void receipt_search::answered(node_id from, messages::receipt_answer const& answ
   auto const at = searches_.find(answer.correlation);
   if (at == searches_.end() || at->second.request != answer.request) return;
   if (answer.state == messages::receipt_state::unknown) {
+    at->second.heard = true;
     stop_awaiting(at, from);
     return;
   }
@@ -41,19 +43,23 @@ void receipt_search::left(node_id node) {
 
 void receipt_search::tick(deadline now) {
   for (auto at = searches_.begin(); at != searches_.end();)
-    at = now < at->second.until ? std::next(at) : end_unknown(at);
+    at = now < at->second.until ? std::next(at) : end(at);
 }
 
 receipt_search::place receipt_search::stop_awaiting(place at, node_id node) {
   auto& awaited = at->second.awaited;
   bool const was_awaited = std::erase(awaited, node) != 0;
-  return was_awaited && awaited.empty() ? end_unknown(at) : std::next(at);
+  return was_awaited && awaited.empty() ? end(at) : std::next(at);
 }
 
-receipt_search::place receipt_search::end_unknown(place at) {
-  messages::receipt_answer answer;
-  answer.request = at->second.request;
-  at->second.sink->deliver(std::move(answer));
+receipt_search::place receipt_search::end(place at) {
+  if (at->second.heard) {
+    messages::receipt_answer answer;
+    answer.request = at->second.request;
+    at->second.sink->deliver(std::move(answer));
+  } else {
+    at->second.sink->unreachable();
+  }
   return searches_.erase(at);
 }
 

@@ -142,8 +142,6 @@ void write_record(ephemeral_text& out, request_record const& record, std::vector
     json.string(record.account.text());
   else
     json.raw("null");
-  json.raw(R"(,"account_name":)").string(record.account_name.empty() ? "-" : record.account_name.view());
-  json.raw(R"(,"route":)").string(record.route.view());
   json.raw(R"(,"model":)").string(record.model.empty() ? "-" : record.model.view());
   if (record.generates) write_generation(json, record);
   json.raw(R"(,"prompt_tokens":)").number(record.prompt_tokens);

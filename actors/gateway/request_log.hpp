@@ -14,9 +14,7 @@ namespace mayfly::actors {
 struct request_record {
   std::int64_t at_unix_ms = 0; ///< when the request began
   request_id request;
-  account_id account; ///< 0: not authenticated
-  name account_name;
-  literal route{"unknown"};
+  account_id account;     ///< 0: not authenticated
   name model;             ///< the catalogue's; empty ("-"): none was named
   bool generates = false; ///< the fields below, to `choices`, mean something
   messages::sampling parameters;

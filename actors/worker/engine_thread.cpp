@@ -71,6 +71,7 @@ void engine_thread::turn(std::vector<engine_command>& commands) {
     runner_.fail_all(errc::out_of_memory, now);
   }
   auto load = runner_.load();
+  pulse_->open = load.running + load.waiting;
   std::lock_guard const lock(mutex_);
   load_ = std::move(load);
 }

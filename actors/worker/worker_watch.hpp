@@ -2,6 +2,7 @@
 // Whether the engines still turn: read by the node for its supervisor.
 #include "protocol/base/clock.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,7 @@ namespace mayfly::actors {
 /// Written by one engine thread.
 struct engine_pulse {
   std::atomic<std::int64_t> busy_since{0}; ///< boot clock, in ns; 0: it waits for work
+  std::atomic<std::uint32_t> open{0};      ///< choices that are admitted, also those that wait for credit
 };
 
 /// The pulses of a worker's engines. Thread-safe.
@@ -31,6 +33,12 @@ public:
       if (since != 0) longest = std::max(longest, now.time_since_epoch().count() - since);
     }
     return std::chrono::nanoseconds(longest);
+  }
+
+  /// Whether any choice is admitted and not ended.
+  bool holds_work() const {
+    std::lock_guard const lock(mutex_);
+    return std::ranges::any_of(pulses_, [](auto const& pulse) { return pulse->open != 0; });
   }
 
 private:

@@ -110,7 +110,8 @@ void role_host::end_answers() {
 }
 
 bool role_host::busy() const {
-  return view_->open_requests != 0 || watch_->longest_turn(boot_clock::now()).count() != 0;
+  return view_->open_requests != 0 || watch_->holds_work() ||
+         watch_->longest_turn(boot_clock::now()).count() != 0;
 }
 
 std::chrono::nanoseconds role_host::longest_engine_turn() const {

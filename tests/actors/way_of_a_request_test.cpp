@@ -15,6 +15,7 @@ struct receipt_ear final : actors::receipt_sink {
     got = std::move(answer);
     changed.notify_all();
   }
+  void unreachable() override {}
   std::optional<messages::receipt_answer> wait() {
     std::unique_lock lock(mutex);
     changed.wait_for(lock, patience, [&] { return got.has_value(); });

@@ -22,15 +22,15 @@ class SlowStream(Wire):
     """A long stream whose client reads only when told to. Twenty rivals a token make it long; a small receive buffer
     and small segments keep what the kernel takes of it small."""
 
-    def __init__(self, cluster, choices):
+    def __init__(self, cluster, choices, stream=True):
         place = urlsplit(cluster.url)
         self.host, self.pending, self.socket = place.netloc, b"", socket.socket()
         self.socket.settimeout(40)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         self.socket.connect((place.hostname, place.port))
-        request = json.dumps(body(cluster, TOKENS, n=choices, logprobs=True, top_logprobs=20, stream=True,
-                                  stream_options={"include_usage": True}))
+        streamed = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        request = json.dumps(body(cluster, TOKENS, n=choices, logprobs=True, top_logprobs=20, **streamed))
         head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: application/json\r\n"
                 f"Authorization: Bearer {cluster.api_key}\r\nContent-Length: {len(request)}\r\n\r\n")
         self.send((head + request).encode())
@@ -148,6 +148,22 @@ def test_many_clients_that_do_not_read_leave_memory_bounded_and_others_served(ow
     wait_for(lambda: requests_running(own_cluster) == 0, 20, "no request is left of clients that left")
     wait_for(own_cluster.no_lease_open, 20, "every lease is closed")
     assert another_client_asks(own_cluster)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_client_that_only_sips_loses_the_rest_when_the_requests_time_is_over(shape, stream, tmp_path):
+    """Content does not outlive its lease for anybody's slowness."""
+    brief = tmp_path / "brief.toml"
+    brief.write_text("[http]\nrequest_seconds = 3\n")
+    with Cluster("--workers", "1", "--config", str(brief), *shape) as cluster, SlowStream(cluster, 8, stream) as slow:
+        def closed_while_it_sips():
+            assert slow.socket.recv(512), "it has not come to the end of what the kernel keeps for it"
+            return cluster.no_lease_open()
+
+        wait_for(lambda: requests_running(cluster) == 1 and not cluster.no_lease_open(), 5, "its lease is open")
+        wait_for(closed_while_it_sips, 8, "its lease is closed, though it reads on")
+        assert all(report["violations"] == 0 and report["unconfirmed"] == 0 for report in cluster.reports("retention"))
 
 
 def test_an_answer_that_outlasts_a_drain_ends_with_an_error_event(own_cluster, slow_streams):

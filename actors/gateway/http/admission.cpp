@@ -16,7 +16,6 @@ bool same_word(std::string_view left, std::string_view right) noexcept {
 
 verdict check_route(exchange& of, ingress_state const& shared) {
   of.match = match_route(shared.options.serves, of.facts.asked, of.facts.target);
-  of.record.route = name_of(of.match.where);
   if (of.match.where == route::unknown) return api::refuse(errc::not_found);
   if (!of.match.allowed) return api::refuse(errc::method_not_allowed);
   return std::nullopt;
@@ -32,7 +31,6 @@ verdict check_key(exchange& of, request_reader const& from, ingress_state const&
   auto const account = shared.dependencies.accounts->find(given.substr(scheme.size()));
   if (!account) return api::refuse(errc::unauthorized);
   of.record.account = account->id;
-  of.record.account_name = account->title;
   return std::nullopt;
 }
 

@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <caf/send.hpp>
+#include <optional>
 
 namespace mayfly::actors::http {
 namespace {
@@ -21,8 +22,10 @@ struct event_box final : answer_sink {
 
 struct receipt_box final : receipt_sink {
   explicit receipt_box(std::shared_ptr<doorbell> bell) : box(std::move(bell)) {}
-  void deliver(messages::receipt_answer answer) override { box.put(std::move(answer)); }
-  mailbox<messages::receipt_answer> box;
+  using answer = std::optional<messages::receipt_answer>; ///< none: nobody could be asked
+  void deliver(messages::receipt_answer known) override { box.put(std::move(known)); }
+  void unreachable() override { box.put(std::nullopt); }
+  mailbox<answer> box;
 };
 
 /// One answer: state between the events of the gateway and the bytes of the client.
@@ -67,7 +70,7 @@ public:
 private:
   void submit_request(api::parsed_request request);
   asio::awaitable<ending> advance();
-  asio::awaitable<ending> flush();
+  asio::awaitable<ending> flush(steady_clock::time_point until);
   asio::awaitable<ending> wait();
   asio::awaitable<void> conclude(ending how);
   void apply(answer_event& event);
@@ -95,7 +98,8 @@ private:
   std::vector<std::uint32_t> taken_; ///< chunks by choice that the next finished write settles
   ephemeral_text out_;
   chunk_frame frame_;
-  steady_clock::time_point ends_at_;
+  steady_clock::time_point written_by_; ///< the client has what it will have
+  steady_clock::time_point ends_at_;    ///< the gateway has spoken
   std::uint32_t started_prompt_tokens_ = 0;
   std::uint64_t held_bytes_ = 0; ///< of content that passed through here
   bool streaming_ = false;       ///< the head of a stream is written
@@ -110,7 +114,6 @@ void answer_run::submit_request(api::parsed_request request) {
   auto made = std::make_shared<generation>();
   made->request = of_.id;
   made->account = of_.record.account;
-  made->account_name = of_.record.account_name;
   made->ends_at = boot_clock::now() + options.generation_deadline;
   made->estimated_prompt_tokens = request.estimated_prompt_tokens;
   made->streams = shape_.stream;
@@ -121,6 +124,7 @@ void answer_run::submit_request(api::parsed_request request) {
     choice.time_left = options.generation_deadline;
   }
   made->sink = sink_;
+  written_by_ = steady_clock::now() + options.generation_deadline + options.last_words;
   ends_at_ = steady_clock::now() + options.generation_deadline + options.deadline_grace;
   caf::anon_send(shared_.dependencies.gateway, submit{std::move(made)});
 }
@@ -133,14 +137,15 @@ asio::awaitable<ending> answer_run::advance() {
     apply(event);
     event = answer_event(); // the chunk's content goes with its last holder
   }
-  if (finished_ || frame_.is_open()) co_return co_await flush();
+  if (finished_ || frame_.is_open()) co_return co_await flush(written_by_);
   co_return co_await wait();
 }
 
-asio::awaitable<ending> answer_run::flush() {
+/// Content does not outlive its lease for a client that reads slowly.
+asio::awaitable<ending> answer_run::flush(steady_clock::time_point until) {
   if (frame_.is_open()) frame_.close();
   if (streaming_ && finished_) frame_.end();
-  auto const how = co_await link_->write(out_.reveal(), shared_.options.limits.write);
+  auto const how = co_await link_->write(out_.reveal(), shared_.options.limits.write, until);
   held_bytes_ += out_.size();
   out_.resize(0);
   if (how != ending::done) co_return ending::closed;
@@ -158,14 +163,14 @@ asio::awaitable<ending> answer_run::wait() {
     // The gateway itself is stuck or gone: no client waits for ever.
     leave();
     on_failed(error{errc::deadline_exceeded, "the gateway gave no answer", 0});
-    co_return co_await flush();
+    co_return co_await flush(now + shared_.options.last_words);
   }
   auto const ping_at = now + shared_.options.ping;
   co_await bell_->wait_until(streaming_ ? std::min<steady_clock::time_point>(ping_at, ends_at_) : ends_at_);
   if (streaming_ && steady_clock::now() >= ping_at) {
     frame_.open();
     out_.append(keep_alive_comment);
-    co_return co_await flush();
+    co_return co_await flush(written_by_);
   }
   co_return ending::done;
 }
@@ -346,21 +351,20 @@ asio::awaitable<ephemeral_text> answer_receipt(std::shared_ptr<connection> link,
   auto const sink = std::make_shared<receipt_box>(bell);
   auto const until = steady_clock::now() + shared.options.receipt_patience;
   caf::anon_send(shared.dependencies.gateway, find_receipt{wanted, of.record.account, sink});
-  messages::receipt_answer answer;
-  bool answered = false;
-  while (!answered && steady_clock::now() < until) {
-    answered = sink->box.take(answer);
-    if (!answered) co_await bell->wait_until(until);
-  }
+  receipt_box::answer answer;
+  while (!sink->box.take(answer) && steady_clock::now() < until) co_await bell->wait_until(until);
   sink->box.close();
-  if (!answered) co_return respond(of, api::refuse(errc::unavailable));
-  if (answer.state == messages::receipt_state::unknown) {
+  if (!answer) {
+    of.record.code = errc::unavailable;
+    co_return respond(of, api::refuse(error{errc::unavailable, "no retention peer answers", 0}));
+  }
+  if (answer->state == messages::receipt_state::unknown) {
     of.record.code = errc::not_found;
     co_return respond(of, api::refuse(errc::not_found, "receipt_not_found", "There is no such receipt."));
   }
   ephemeral_text body;
-  api::write_receipt(body, answer);
-  bool const open = answer.state == messages::receipt_state::open;
+  api::write_receipt(body, *answer);
+  bool const open = answer->state == messages::receipt_state::open;
   co_return respond(of, open ? 202 : 200, media::json, body.reveal());
 }
 

@@ -69,12 +69,15 @@ asio::awaitable<transfer> connection::read_some(std::span<char> into, duration l
   co_return transfer{bytes, disarm(problem)};
 }
 
-asio::awaitable<ending> connection::write(std::string_view bytes, duration stall) {
+asio::awaitable<ending> connection::write(std::string_view bytes, duration stall,
+                                          std::chrono::steady_clock::time_point until) {
   while (!bytes.empty()) {
+    auto const now = std::chrono::steady_clock::now();
+    if (now >= until) co_return ending::timed_out;
     error_code problem;
     std::size_t written = 0;
     auto const source = asio::buffer(bytes.data(), bytes.size());
-    arm(stall);
+    arm(until == never ? stall : std::min(stall, until - now));
     if (tls_)
       written = co_await tls_->async_write_some(source, asio::redirect_error(asio::use_awaitable, problem));
     else

@@ -18,6 +18,7 @@ namespace mayfly::actors::http {
 
 namespace asio = boost::asio;
 using duration = std::chrono::steady_clock::duration;
+inline constexpr auto never = std::chrono::steady_clock::time_point::max();
 
 enum class ending : std::uint8_t {
   done = 0,
@@ -40,8 +41,9 @@ public:
   asio::awaitable<ending> handshake(duration limit);
   /// At least a byte, unless it ended.
   asio::awaitable<transfer> read_some(std::span<char> into, duration limit);
-  /// All of it; `stall` is how long the peer may take nothing.
-  asio::awaitable<ending> write(std::string_view bytes, duration stall);
+  /// All of it; `stall` is how long the peer may take nothing, `until` when it must have taken everything.
+  asio::awaitable<ending> write(std::string_view bytes, duration stall,
+                                std::chrono::steady_clock::time_point until = never);
   /// Says goodbye: no more is written; what the peer still sends is read and wiped for a moment, so that a
   /// reset does not overtake the answer.
   asio::awaitable<void> finish(duration linger);

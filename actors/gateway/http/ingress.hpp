@@ -34,6 +34,7 @@ struct ingress_options {
   connection_limits limits;
   api::request_limits requests;
   std::chrono::milliseconds generation_deadline{std::chrono::minutes(10)};
+  std::chrono::milliseconds last_words{2000}; ///< for the client to take what says that the deadline passed
   std::chrono::milliseconds deadline_grace{5000};   ///< for the gateway to say that the deadline passed
   std::chrono::milliseconds receipt_patience{3000}; ///< retention itself waits up to 2 s
   std::chrono::milliseconds ping{15000};            ///< a stream's comment when there was nothing for so long

@@ -37,32 +37,6 @@ int digit_of(char c) noexcept {
 
 } // namespace
 
-literal name_of(route where) noexcept {
-  switch (where) {
-  case route::unknown:
-    return "unknown";
-  case route::chat_completions:
-    return "chat_completions";
-  case route::completions:
-    return "completions";
-  case route::models:
-    return "models";
-  case route::model:
-    return "model";
-  case route::openapi:
-    return "openapi";
-  case route::receipt:
-    return "receipt";
-  case route::healthz:
-    return "healthz";
-  case route::readyz:
-    return "readyz";
-  case route::metrics:
-    return "metrics";
-  }
-  return "unknown";
-}
-
 route_match match_route(surface serves, method asked, std::string_view target) noexcept {
   route_match found;
   auto const query = target.find('?');

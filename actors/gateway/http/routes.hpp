@@ -28,9 +28,6 @@ enum class route : std::uint8_t {
   metrics = 9,
 };
 
-/// The name that stands in the request log.
-literal name_of(route where) noexcept;
-
 enum class method : std::uint8_t { get = 0, head = 1, post = 2, other = 3 };
 
 struct route_match {

@@ -40,8 +40,6 @@ request_record sample() {
   record.at_unix_ms = 1700000000123;
   record.request = {{1}, 2};
   record.account = {3};
-  record.account_name = *name::parse("ann");
-  record.route = "completions";
   record.model = *name::parse("tiny");
   record.prompt_tokens = 1000;
   record.completion_tokens = 500;
@@ -57,7 +55,7 @@ TEST_CASE("a record is one line of JSON with its cost") {
   write_record(out, sample(), {{*name::parse("tiny"), 2.0, 4.0}});
   CHECK(out.reveal() ==
         R"({"time_unix_ms":1700000000123,"request":"00000000000000010000000000000002",)"
-        R"("account":"0000000000000003","account_name":"ann","route":"completions","model":"tiny",)"
+        R"("account":"0000000000000003","model":"tiny",)"
         R"("prompt_tokens":1000,"completion_tokens":500,"cost":0.004,"status":200,"code":"ok",)"
         R"("latency_ms":1.5,"first_token_ms":null})");
 }

@@ -46,7 +46,11 @@ bool fake_gateway::wait(std::function<bool()> const& met) {
 }
 
 void fake_gateway::answer_receipts_with(std::function<messages::receipt_answer(find_receipt const&)> answer) {
-  receipts_ = std::move(answer);
+  receipts_ = [answer = std::move(answer)](find_receipt const& asked) { asked.sink->deliver(answer(asked)); };
+}
+
+void fake_gateway::find_no_retention() {
+  receipts_ = [](find_receipt const& asked) { asked.sink->unreachable(); };
 }
 
 void fake_gateway::heard(std::function<void()> const& what) {
@@ -66,7 +70,7 @@ gateway_actor::behavior_type fake_gateway::behave() {
       [this](chunks_taken const& told) { heard([&] { chunks += told.chunks; }); },
       [this](abandon const& told) { heard([&] { abandoned.push_back(told.request); }); },
       [this](answer_over const& told) { heard([&] { over.push_back(told); }); },
-      [this](find_receipt const& told) { told.sink->deliver(receipts_(told)); },
+      [this](find_receipt const& told) { receipts_(told); },
       [](end_answers) {},
       [](received<messages::placement> const&) {},
       [](received<messages::admission> const&) {},

@@ -33,6 +33,7 @@ public:
   /// Waits for a condition over what was heard; false after ten seconds.
   bool wait(std::function<bool()> const& met);
   void answer_receipts_with(std::function<messages::receipt_answer(find_receipt const&)> answer);
+  void find_no_retention();
 
   // What was heard; read under `wait`, or when no session runs.
   std::vector<std::shared_ptr<generation>> submitted;
@@ -45,7 +46,7 @@ private:
   gateway_actor::behavior_type behave();
 
   script on_submit_;
-  std::function<messages::receipt_answer(find_receipt const&)> receipts_;
+  std::function<void(find_receipt const&)> receipts_;
   std::mutex mutex_;
   std::condition_variable changed_;
   caf::actor_system_config configuration_;
