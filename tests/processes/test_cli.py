@@ -481,20 +481,3 @@ def test_a_holder_whose_process_is_gone_is_said_to_be_gone():
         wait_for(lambda: mayfly(*get).returncode == 0, 10, "the receipt is final")
         shown = mayfly("receipt", "verify", text=mayfly(*get).stdout)
     assert "its process ended, and its memory with it" in shown.stdout and " 0 bytes" not in shown.stdout
-
-
-def test_several_models_and_aliases_are_served_at_once(tmp_path):
-    file = tmp_path / "mayfly.toml"
-    micro = ROOT / "tests/models/micro-f16.gguf"
-    port = free_port()
-    file.write_text(f"workers = 2\n[http]\nport = {port}\n"
-                    f"[[model]]\nid = 'tiny'\nfile = '{TINY_MODEL}'\naliases = ['default', 'gpt-4o']\ncontext_tokens = 256\n"
-                    f"[[model]]\nid = 'micro'\nfile = '{micro}'\nmax_sequences = 4\n")
-    with Cluster("--config", str(file), "--port", str(port), models=()) as running:
-        listed = httpx.get(running.url + "/v1/models", headers={"Authorization": f"Bearer {running.api_key}"}).json()["data"]
-        assert {model["id"] for model in listed} == {"tiny", "default", "gpt-4o", "micro"}
-        for model in ("tiny", "default", "gpt-4o", "micro"):
-            answer = httpx.post(running.url + "/v1/completions", headers={"Authorization": f"Bearer {running.api_key}"},
-                                json={"model": model, "prompt": "the", "max_tokens": 4, "temperature": 0}, timeout=30)
-            assert answer.status_code == 200, answer.text
-        assert running.nodes()
