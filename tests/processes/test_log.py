@@ -7,7 +7,7 @@ import secrets
 import httpx
 import pytest
 from cluster import SHAPES, TINY_MODEL, Cluster, wait_for
-from wire import Wire
+from wire import SlowStream, Wire, chat_request
 
 CHAT = "/v1/chat/completions"
 ALWAYS = {"time_unix_ms", "request", "account", "model", "prompt_tokens", "completion_tokens", "cost",
@@ -155,13 +155,24 @@ def test_a_line_names_the_account_and_never_the_key(priced):
     priced.mayfly("apikey", "revoke", "logged-account")
 
 
-def test_a_client_that_leaves_is_logged_as_such(priced):
-    with httpx.stream("POST", priced.url + CHAT, headers=header(priced), timeout=30,
-                      json={"model": "tiny", "stream": True, "max_tokens": 400, "ignore_eos": True,
-                            "messages": [{"role": "user", "content": "Hi"}]}) as answer:
-        request = answer.headers["x-request-id"]
-        next(answer.iter_bytes())
-    assert line_of(priced, request)["status"] in (200, 499)
+LONG = {"model": "tiny", "max_tokens": 400, "n": 8, "ignore_eos": True, "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def test_a_client_that_leaves_amid_a_stream_is_logged_as_such(priced):
+    with SlowStream(priced, LONG) as stream:  # it waits for its client, and so is cut for certain
+        request = stream.receive(bodyless=True).headers["x-request-id"]
+    line = line_of(priced, request)
+    assert (line["status"], line["code"]) == (499, "cancelled")
+    assert 0 < line["prompt_tokens"] and line["completion_tokens"] < LONG["max_tokens"] * LONG["n"]
+
+
+def test_a_client_that_leaves_before_its_answer_is_logged_as_such(priced):
+    wait_for(priced.workers_are_idle, 10, "nothing else runs")
+    with Wire(priced.url) as wire:
+        wire.send(chat_request(priced, {**LONG, "n": 16}))
+        wait_for(lambda: any(model["running"] for model in priced.loads()), 10, "it runs")
+    (line,) = wait_for(lambda: [line for line in priced.request_log() if line.get("n") == 16], 5, "the line is written")
+    assert (line["status"], line["code"]) == (499, "cancelled")
 
 
 def test_the_files_are_for_the_cluster_alone(priced):

@@ -4,54 +4,16 @@ refused; memory stays bounded, nobody else notices."""
 import contextlib
 import json
 import signal
-import socket
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from cluster import SHAPES, Cluster, wait_for
-from wire import Drip, Wire
+from wire import Drip, SlowStream
 
 TOKENS = 450
 OTHERS_TOKENS = 40
 MIB = 1 << 20
-
-
-class SlowStream(Wire):
-    """A long stream whose client reads only when told to. Twenty rivals a token make it long; a small receive buffer
-    and small segments keep what the kernel takes of it small."""
-
-    def __init__(self, cluster, choices, stream=True):
-        place = urlsplit(cluster.url)
-        self.host, self.pending, self.socket = place.netloc, b"", socket.socket()
-        self.socket.settimeout(40)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
-        self.socket.connect((place.hostname, place.port))
-        streamed = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
-        request = json.dumps(body(cluster, TOKENS, n=choices, logprobs=True, top_logprobs=20, **streamed))
-        head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: application/json\r\n"
-                f"Authorization: Bearer {cluster.api_key}\r\nContent-Length: {len(request)}\r\n\r\n")
-        self.send((head + request).encode())
-
-    def read_lines(self):
-        """The stream's data, to its end."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
-        answer = self.receive()
-        assert answer.status == 200, answer
-        return [line[6:] for line in answer.body.decode().splitlines() if line.startswith("data: ")]
-
-    def read_all(self):
-        """The events of a stream that ends well."""
-        *events, last = self.read_lines()
-        assert last == "[DONE]", last
-        return [json.loads(event) for event in events]
-
-    def ends_as_draining(self):
-        """Whether the last event is the error that says to ask again elsewhere."""
-        last = self.read_lines()[-1]
-        return last != "[DONE]" and json.loads(last).get("error", {}).get("code") == "draining"
 
 
 def body(cluster, tokens, **fields):
@@ -76,8 +38,10 @@ def dripping():
 @pytest.fixture
 def slow_streams(own_cluster):
     """Makes some slow streams of some choices each; their clients leave at the test's end."""
+    request = body(own_cluster, TOKENS, stream_options={"include_usage": True})
     with contextlib.ExitStack() as leaving:
-        yield lambda count, choices=1: [leaving.enter_context(SlowStream(own_cluster, choices)) for _ in range(count)]
+        yield lambda count, choices=1: [leaving.enter_context(SlowStream(own_cluster, {**request, "n": choices}))
+                                        for _ in range(count)]
 
 
 def generated(cluster):
@@ -156,7 +120,8 @@ def test_a_client_that_only_sips_loses_the_rest_when_the_requests_time_is_over(s
     """Content does not outlive its lease for anybody's slowness."""
     brief = tmp_path / "brief.toml"
     brief.write_text("[http]\nrequest_seconds = 3\n")
-    with Cluster("--workers", "1", "--config", str(brief), *shape) as cluster, SlowStream(cluster, 8, stream) as slow:
+    with Cluster("--workers", "1", "--config", str(brief), *shape) as cluster, \
+            SlowStream(cluster, body(cluster, TOKENS, n=8, stream=stream)) as slow:
         def closed_while_it_sips():
             assert slow.socket.recv(512), "it has not come to the end of what the kernel keeps for it"
             return cluster.no_lease_open()

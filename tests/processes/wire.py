@@ -103,6 +103,46 @@ class Wire:
         self.socket.close()
 
 
+def chat_request(cluster, fields):
+    """The bytes of a chat request."""
+    body = json.dumps(fields)
+    return (f"POST /v1/chat/completions HTTP/1.1\r\nHost: {urlsplit(cluster.url).netloc}\r\n"
+            f"Authorization: Bearer {cluster.api_key}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
+
+
+class SlowStream(Wire):
+    """A long stream whose client reads only when told to. Twenty rivals a token make it long; a small receive buffer
+    and small segments keep what the kernel takes of it small."""
+
+    def __init__(self, cluster, fields):
+        place = urlsplit(cluster.url)
+        self.host, self.pending, self.socket = place.netloc, b"", socket.socket()
+        self.socket.settimeout(40)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        self.socket.connect((place.hostname, place.port))
+        self.send(chat_request(cluster, {"stream": True, "logprobs": True, "top_logprobs": 20, **fields}))
+
+    def read_lines(self):
+        """The stream's data, to its end."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        answer = self.receive()
+        assert answer.status == 200, answer
+        return [line[6:] for line in answer.body.decode().splitlines() if line.startswith("data: ")]
+
+    def read_all(self):
+        """The events of a stream that ends well."""
+        *events, last = self.read_lines()
+        assert last == "[DONE]", last
+        return [json.loads(event) for event in events]
+
+    def ends_as_draining(self):
+        """Whether the last event is the error that says to ask again elsewhere."""
+        last = self.read_lines()[-1]
+        return last != "[DONE]" and json.loads(last).get("error", {}).get("code") == "draining"
+
+
 class Drip(threading.Thread):
     """A client that sends the beginning of a request and then a letter now and then, until there is an answer."""
 
