@@ -27,9 +27,9 @@ def headers(cluster):
 class Stream(threading.Thread):
     """One streamed request; remembers what came and how it ended."""
 
-    def __init__(self, cluster, **fields):
+    def __init__(self, cluster, url=None, **fields):
         super().__init__(daemon=True)
-        self.cluster, self.fields = cluster, fields
+        self.cluster, self.url, self.fields = cluster, url or cluster.url, fields
         self.text, self.error, self.done, self.status, self.request_id = "", None, False, None, None
         self.first = threading.Event()
 
@@ -42,9 +42,11 @@ class Stream(threading.Thread):
 
     def read(self):
         request = body(self.cluster, stream=True, **self.fields)
-        with httpx.stream("POST", self.cluster.url + "/v1/chat/completions", json=request, timeout=60,
+        with httpx.stream("POST", self.url + "/v1/chat/completions", json=request, timeout=60,
                           headers=headers(self.cluster)) as answer:
             self.status, self.request_id = answer.status_code, answer.headers.get("x-request-id")
+            if self.status != 200:
+                self.error = json.loads(answer.read())["error"]
             for line in answer.iter_lines():
                 if line == "data: [DONE]":
                     self.done = True
@@ -60,12 +62,23 @@ class Stream(threading.Thread):
                 self.first.set()
 
 
+class Whole(Stream):
+    """One request whose answer comes whole."""
+
+    def read(self):
+        answer = httpx.post(self.url + "/v1/chat/completions", json=body(self.cluster, **self.fields), timeout=60,
+                            headers=headers(self.cluster))
+        self.status, self.request_id = answer.status_code, answer.headers.get("x-request-id")
+        self.done = answer.status_code == 200
+        self.error = answer.json().get("error")
+
+
 def processes(cluster, role):
     return [process for process in cluster.status()["processes"] if process["role"] == role]
 
 
-def ask(cluster):
-    return httpx.post(cluster.url + "/v1/chat/completions", json=body(cluster, max_tokens=4), headers=headers(cluster),
+def ask(cluster, url=None):
+    return httpx.post((url or cluster.url) + "/v1/chat/completions", json=body(cluster, max_tokens=4), headers=headers(cluster),
                       timeout=20)
 
 
@@ -250,3 +263,83 @@ def test_a_restarted_cluster_keeps_its_receipts(shape, tmp_path):
             return answer.status_code == 200
 
         wait_for(found, 20, "the receipt is still there")
+
+
+def start_load(cluster, choices):
+    """Eight clients: of each gateway two that stream and two that do not."""
+    clients = [kind(cluster, url, ignore_eos=True, max_tokens=400, n=choices, seed=seed)
+               for seed, kind in enumerate((Stream, Whole) * 2) for url in cluster.info()["urls"]]
+    for client in clients:
+        client.start()
+    return clients
+
+
+def ends_well(client):
+    """Whether it was answered; else it was told clearly why not, or cut off."""
+    client.join(60)
+    assert not client.is_alive(), "a client hangs"
+    assert client.done != bool(client.error), f"neither an answer nor an error, or both: {client.status} {client.error}"
+    assert client.done or "transport" in client.error or (client.error["code"] and client.error["message"]), client.error
+    return client.done
+
+
+def signal_under_load(cluster, role, sign):
+    """One process of that role gets a signal while clients are answered, and more ask at once; gives the clients."""
+    begun = start_load(cluster, choices=8)
+    for client in begun:
+        assert isinstance(client, Whole) or client.first.wait(20)
+    victim = cluster.pids(role)[0]
+    os.kill(victim, sign)
+    assert any(client.is_alive() for client in begun)
+    asked = start_load(cluster, choices=2)
+    wait_for(lambda: events(cluster, "ended", victim), 10, "it is gone")
+    return begun + asked
+
+
+def answers(cluster, url):
+    try:
+        return ask(cluster, url).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def is_settled(cluster, client):
+    """Whether its lease is closed, or there never was one."""
+    answer = httpx.get(f"{cluster.url}/v1/receipts/{client.request_id}", headers=headers(cluster), timeout=10)
+    return answer.status_code == 200 or (answer.status_code == 404 and not client.done)
+
+
+def check_recovery(cluster, clients):
+    wait_for(cluster.all_running, 20, "it is back")
+    for url in cluster.info()["urls"]:
+        wait_for(lambda url=url: answers(cluster, url), 20, "every gateway answers again")
+    wait_for(cluster.workers_are_idle, 10, "workers hold nothing")
+    wait_for(cluster.no_lease_open, 20, "every lease is closed")
+    for client in clients:
+        wait_for(lambda client=client: not client.request_id or is_settled(cluster, client), 5, "its receipt is final")
+
+
+SIGNALS = pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGSTOP], ids=lambda sign: sign.name)
+
+
+@pytest.fixture
+def split_cluster():
+    with Cluster("--workers", "2", "--split") as running:
+        yield running
+
+
+@SIGNALS
+@pytest.mark.parametrize("role", ["scheduler", "operations"])
+def test_a_lost_scheduler_or_operations_costs_no_answer(split_cluster, role, sign):
+    clients = signal_under_load(split_cluster, role, sign)
+    assert all([ends_well(client) for client in clients]), [client.error for client in clients]
+    check_recovery(split_cluster, clients)
+
+
+@SIGNALS
+def test_a_lost_gateway_costs_its_own_answers_alone(split_cluster, sign):
+    lost, *_ = split_cluster.info()["urls"]
+    clients = signal_under_load(split_cluster, "gateway", sign)
+    for client in clients:
+        assert ends_well(client) or client.url == lost, client.error
+    check_recovery(split_cluster, clients)
