@@ -1,3 +1,4 @@
+#include "actors/api/listing.hpp"
 #include "ops/cli/cluster_access.hpp"
 
 #include <boost/json.hpp>
@@ -78,32 +79,33 @@ turn ask(http_client& client, chat_options const& options, std::string const& mo
   return answer;
 }
 
-/// The signed part of what /v1/receipts answers.
-json::object const& body_of(json::object const& answer) {
-  json::object const* found = &answer;
-  for (std::string_view const key : {"receipt", "body"})
-    if (auto const* inner = found->if_contains(key); inner != nullptr && inner->is_object())
-      found = &inner->get_object();
-  return *found;
+/// "1 process", "2 processes"
+std::string counted(std::size_t count, std::string_view one, std::string_view several) {
+  return std::to_string(count) + " " + std::string(count == 1 ? one : several);
 }
 
-std::string in_a_sentence(json::object const& receipt) {
-  auto const& body = body_of(receipt);
-  std::int64_t bytes = 0;
-  std::set<std::string> holders;
-  if (auto const* list = body.if_contains("holders"); list != nullptr && list->is_array())
-    for (auto const& holder : list->get_array()) {
-      holders.insert(text_of(holder.get_object(), "holder"));
-      if (auto const* size = holder.get_object().if_contains("bytes"); size != nullptr && size->is_number())
-        bytes += size->to_number<std::int64_t>();
-    }
-  auto const* confirmed = body.if_contains("confirmed");
-  if (confirmed == nullptr || !confirmed->is_bool() || !confirmed->get_bool())
+/// What became of the shares of so many processes.
+std::string fates(std::size_t wiped, std::size_t ended, std::uint64_t bytes) {
+  auto const size = std::to_string((bytes + 1023) / 1024) + " KiB of it in all";
+  if (ended == 0) return ", " + size + ", and each has wiped its share";
+  std::string text = "; ";
+  if (wiped != 0) text += counted(wiped, "wiped its share, ", "wiped their shares, ") + size + ", and ";
+  return text + counted(ended, "ended, and its memory with it", "ended, and their memory with them");
+}
+
+std::string in_a_sentence(messages::receipt const& receipt) {
+  if (!receipt.confirmed)
     return "Deletion is not confirmed: a process that held this request has not reported.";
-  return "Deletion receipt: " + std::to_string(holders.size()) +
-         (holders.size() == 1 ? " process" : " processes") + " held this request, " +
-         std::to_string((bytes + 1023) / 1024) +
-         " KiB of it in all, and each has wiped its share. Signed; check it with `mayfly receipt verify`.";
+  std::set<node_id> holders, ended;
+  std::uint64_t bytes = 0;
+  for (auto const& holder : receipt.holders) {
+    holders.insert(holder.holder);
+    if (holder.state == messages::wipe_state::exited) ended.insert(holder.holder);
+    bytes += holder.bytes;
+  }
+  return "Deletion receipt: " + counted(holders.size(), "process", "processes") + " held this request" +
+         fates(holders.size() - ended.size(), ended.size(), bytes) +
+         ". Signed; check it with `mayfly receipt verify`.";
 }
 
 int show_receipt(http_client& client, std::string const& id) {
@@ -112,10 +114,9 @@ int show_receipt(http_client& client, std::string const& id) {
     auto answer = client.get("/v1/receipts/" + id);
     if (!answer) return explain("no receipt from " + client.url(), answer.failure());
     if (answer->status == 200) {
-      json::error_code problem;
-      auto const parsed = json::parse(answer->body, problem);
-      if (problem || !parsed.is_object()) return explain("the receipt is not JSON", *answer);
-      std::cout << in_a_sentence(parsed.get_object()) << "\nRequest " << id << '\n';
+      auto const receipt = actors::api::parse_receipt(answer->body);
+      if (!receipt) return explain("the receipt is not one", receipt.failure());
+      std::cout << in_a_sentence(receipt->body) << "\nRequest " << id << '\n';
       return 0;
     }
     if (answer->status != 202) return explain("no receipt", *answer);

@@ -243,7 +243,15 @@ def test_a_question_is_answered(cluster):
 
 def test_an_answers_receipt_is_said_in_a_sentence(cluster):
     shown = cluster.mayfly("chat", "--max-tokens", "4", "--receipt", "Hello")
-    assert "Deletion receipt: " in shown and "has wiped its share" in shown
+    assert re.search(r"\nDeletion receipt: 2 processes held this request, \d+ KiB of it in all, and each has wiped its share\. ", shown)
+
+
+def test_a_receipts_sentence_says_which_holders_did_not_wipe_but_end():
+    with Cluster() as running:
+        os.kill(running.pids("worker")[0], signal.SIGSTOP)  # it is killed, and another answers
+        shown = running.mayfly("chat", "--max-tokens", "4", "--receipt", "Hello")
+    assert re.search(r"\nDeletion receipt: 3 processes held this request; 2 wiped their shares, \d+ KiB of it in all, "
+                     r"and 1 ended, and its memory with it\. ", shown), shown
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
