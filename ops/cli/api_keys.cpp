@@ -1,7 +1,9 @@
 #include "actors/accounts/key_file.hpp"
 #include "cluster/node/cluster_file.hpp"
+#include "cluster/node/command_socket.hpp"
 #include "ops/cli/cluster_access.hpp"
 
+#include <boost/json.hpp>
 #include <iostream>
 
 namespace mayfly::cli {
@@ -21,6 +23,18 @@ bool is_former_clusters(actors::accounts::key_entry const& entry) {
   return entry.revoked_unix_ms != 0 && entry.owner.title.view().starts_with(node::cluster_key_prefix);
 }
 
+/// Where the cluster is that the host of `directory` runs workers for: it has no gateway of its own, which
+/// would know a key. Empty where it joined none, or does not run.
+std::string joined_cluster(std::filesystem::path const& directory) {
+  auto const answer = node::ask_supervisor(directory / "mayfly.sock", "status");
+  if (!answer) return {};
+  boost::json::error_code problem;
+  auto const status = boost::json::parse(*answer, problem);
+  if (problem || !status.is_object()) return {};
+  auto const* join = status.get_object().if_contains("join");
+  return join != nullptr && join->is_object() ? text_of(join->get_object(), "seed") : std::string();
+}
+
 } // namespace
 
 int apikey_add(std::filesystem::path const& directory, std::string const& label) {
@@ -29,6 +43,11 @@ int apikey_add(std::filesystem::path const& directory, std::string const& label)
   if (label.starts_with(node::cluster_key_prefix))
     return explain("no key was made",
                    {errc::invalid_request, "names that begin with local- are the clusters' own", 0});
+  if (auto const seed = joined_cluster(directory); !seed.empty()) {
+    std::cerr << "mayfly: no key was made: this host runs workers for the cluster at " << seed
+              << ", whose gateways would not know it: add the key in that cluster's directory\n";
+    return 1;
+  }
   auto made = keys->add(label);
   if (!made) return explain("no key was made", made.failure());
   std::cerr << "This key is shown once and stored nowhere:\n";

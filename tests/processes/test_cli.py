@@ -399,6 +399,15 @@ def test_a_joined_host_says_whether_the_other_host_trusts_it():
             wait_for(lambda: '"joined"' in second.log.read_text(), 5, "the log says so")
 
 
+def test_a_joined_host_makes_no_key_that_no_gateway_knows():
+    seed = f"127.0.0.1:{free_port()}"
+    with Cluster("--join", f"{seed}@{HOST_KEY}") as joined:
+        run = mayfly("apikey", "add", "a-person", "--directory", joined.directory)
+        assert run.returncode == 1 and run.stdout == "" and run.stderr.count("\n") == 1
+        assert f"no key was made: this host runs workers for the cluster at tcp://{seed}, whose gateways" in run.stderr
+        assert "a-person" not in joined.mayfly("apikey", "list")
+
+
 def works(url, key):
     return httpx.get(url + "/v1/models", headers={"Authorization": f"Bearer {key}"}, timeout=5).status_code == 200
 
