@@ -343,3 +343,12 @@ def test_a_lost_gateway_costs_its_own_answers_alone(split_cluster, sign):
     for client in clients:
         assert ends_well(client) or client.url == lost, client.error
     check_recovery(split_cluster, clients)
+
+
+@SIGNALS
+def test_a_lost_retention_hangs_no_client_and_every_lease_closes(split_cluster, sign):
+    clients = signal_under_load(split_cluster, "retention", sign)
+    for client in clients:
+        ends_well(client)
+        assert "transport" not in (client.error or {}), "cut off without a word"
+    check_recovery(split_cluster, clients)
