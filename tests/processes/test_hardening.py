@@ -137,6 +137,7 @@ def test_no_memory_is_both_writable_and_executable(cluster):
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_memory_that_cannot_be_locked_is_told_in_the_status(shape):
-    with Cluster("--workers", "1", *shape, command_prefix=("prlimit", "--memlock=65536:65536")) as running:
+    limited = ("setpriv", "--bounding-set=-sys_resource", "prlimit", "--memlock=65536:65536")  # for root's children too
+    with Cluster("--workers", "1", *shape, command_prefix=limited) as running:
         wait_for(lambda: "could not be locked" in running.mayfly("status"), 10, "the status warns")
         assert '"memory_not_locked"' in running.log.read_text()
