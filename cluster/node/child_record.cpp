@@ -1,11 +1,12 @@
 #include "cluster/node/child_record.hpp"
 
+#include "cluster/node/private_file.hpp"
+
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <sstream>
 #include <string>
-#include <sys/stat.h>
 #include <thread>
 
 namespace mayfly::node {
@@ -59,15 +60,10 @@ std::vector<node_id> child_record::gone(std::chrono::milliseconds patience) cons
 }
 
 result<void> child_record::write(std::vector<entry> const& children) const {
-  auto const next = file_.native() + ".new";
-  std::ofstream out(next, std::ios::trunc);
-  chmod(next.c_str(), 0600);
+  std::ostringstream text;
   for (auto const& one : children)
-    out << one.node.text() << ' ' << one.pid << ' ' << (one.pid > 0 ? started_at(one.pid) : 0) << '\n';
-  out.close();
-  if (!out || rename(next.c_str(), file_.c_str()) != 0)
-    return error{errc::io, "the list of started processes could not be written", errno};
-  return {};
+    text << one.node.text() << ' ' << one.pid << ' ' << (one.pid > 0 ? started_at(one.pid) : 0) << '\n';
+  return replace_private_file(file_, text.view());
 }
 
 } // namespace mayfly::node

@@ -1,10 +1,8 @@
 #include "cluster/node/cluster_file.hpp"
 
 #include "actors/api/json_writer.hpp"
+#include "cluster/node/private_file.hpp"
 
-#include <cerrno>
-#include <fcntl.h>
-#include <unistd.h>
 #include <utility>
 
 namespace mayfly::node {
@@ -41,22 +39,10 @@ ephemeral_text body_of(cluster_file const& file) {
   return text;
 }
 
-error failed(literal what) { return error{errc::io, what, errno}; }
-
 } // namespace
 
 result<void> write_cluster_file(std::filesystem::path const& path, cluster_file const& file) {
-  auto const body = body_of(file);
-  auto next = path;
-  next += ".new";
-  unlink(next.c_str());
-  int const descriptor = open(next.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (descriptor < 0) return failed("cluster.json could not be made");
-  auto const text = body.reveal();
-  bool const whole = write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  close(descriptor);
-  if (!whole || rename(next.c_str(), path.c_str()) != 0) return failed("cluster.json could not be written");
-  return {};
+  return replace_private_file(path, body_of(file).reveal());
 }
 
 } // namespace mayfly::node

@@ -79,10 +79,6 @@ error failure_of(CURLcode code) {
   }
 }
 
-} // namespace
-
-namespace {
-
 /// What follows the scheme names this machine. Mayfly speaks plain HTTP nowhere else.
 bool names_this_machine(std::string_view rest) {
   auto const host = rest.substr(0, rest.find('/'));

@@ -77,7 +77,7 @@ asio::awaitable<ending> connection::write(std::string_view bytes, duration stall
     error_code problem;
     std::size_t written = 0;
     auto const source = asio::buffer(bytes.data(), bytes.size());
-    arm(until == never ? stall : std::min(stall, until - now));
+    arm(std::min(stall, until - now));
     if (tls_)
       written = co_await tls_->async_write_some(source, asio::redirect_error(asio::use_awaitable, problem));
     else

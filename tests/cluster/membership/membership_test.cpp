@@ -124,6 +124,22 @@ messages::member_view view_of(std::vector<messages::member> members,
 
 constexpr node_id supervisor_id{1000};
 
+/// A supervisor's voice towards one seed.
+std::unique_ptr<announcer> start_voice(node_id supervisor, crypto::link_key const& key, seed_address seed,
+                                       std::function<void(messages::member_view const&)> on_view,
+                                       std::chrono::milliseconds interval = announcer_options().interval) {
+  announcer_options options;
+  options.supervisor = supervisor;
+  options.public_key = key.public_key;
+  options.secret_key = key.secret.clone();
+  options.seeds = {seed};
+  options.interval = interval;
+  options.on_view = std::move(on_view);
+  auto made = announcer::start(std::move(options));
+  REQUIRE(made);
+  return std::move(*made);
+}
+
 /// A gateway and a scheduler and a worker under one supervisor, none a seed.
 struct three_nodes {
   small_system caf;
@@ -202,19 +218,13 @@ TEST_CASE("a seed vouches for the children of a trusted supervisor, and the clus
   front.start(*caf.system, {supervisor_key.public_key}, {}, true);
   worker.start(*caf.system, {front.key.public_key});
   watched<messages::member_view> heard_view;
-  announcer_options options;
-  options.supervisor = supervisor_id;
-  options.public_key = supervisor_key.public_key;
-  options.secret_key = supervisor_key.secret.clone();
-  options.seeds = {front.address()};
-  options.on_view = [&](messages::member_view const& view) {
-    heard_view.change([&](messages::member_view& kept) { kept = view; });
-  };
-  auto supervisor = announcer::start(std::move(options));
-  REQUIRE(supervisor);
+  auto const supervisor =
+      start_voice(supervisor_id, supervisor_key, front.address(), [&](messages::member_view const& view) {
+        heard_view.change([&](messages::member_view& kept) { kept = view; });
+      });
   messages::announcement word;
   word.members = {worker.self};
-  (*supervisor)->announce(word);
+  supervisor->announce(word);
 
   SECTION("the front dials the worker, which hears of the front") {
     CHECK(front.joined(worker));
@@ -227,7 +237,7 @@ TEST_CASE("a seed vouches for the children of a trusted supervisor, and the clus
     REQUIRE(front.joined(worker));
     word.members.clear();
     word.exited = {{worker.self.node, 42}};
-    (*supervisor)->announce(word);
+    supervisor->announce(word);
     CHECK(front.heard_exit(worker));
     CHECK(front.left(worker));
   }
@@ -243,17 +253,9 @@ TEST_CASE("a supervisor that is trusted no more takes its children out of the vi
   worker.start(*caf.system, {front.key.public_key});
   watched<std::size_t> members;
   auto const supervisor_of = [&](node_id id, crypto::link_key const& key) {
-    announcer_options options;
-    options.supervisor = id;
-    options.public_key = key.public_key;
-    options.secret_key = key.secret.clone();
-    options.seeds = {front.address()};
-    options.on_view = [&](messages::member_view const& view) {
+    return start_voice(id, key, front.address(), [&](messages::member_view const& view) {
       members.change([&](std::size_t& count) { count = view.members.size(); });
-    };
-    auto made = announcer::start(std::move(options));
-    REQUIRE(made);
-    return std::move(*made);
+    });
   };
   auto const first = supervisor_of(supervisor_id, first_key);
   auto const second = supervisor_of(node_id{2000}, second_key);
@@ -285,18 +287,12 @@ struct two_hosts {
     seed.start(*caf.system, listed_here(), {}, true);
     gateway.start(*caf.system, listed_here(), {{{}, seed.key.public_key}});
     worker.start(*caf.system, {seed.key.public_key, gateway.key.public_key});
-    announcer_options options;
-    options.supervisor = supervisor_id;
-    options.public_key = other_supervisor.public_key;
-    options.secret_key = other_supervisor.secret.clone();
-    options.seeds = {seed.address()};
-    options.interval = 20ms;
-    options.on_view = [this](messages::member_view const& view) {
-      heard_members.change([&](auto& all) { all.push_back(view.members.size()); });
-    };
-    auto made = announcer::start(std::move(options));
-    REQUIRE(made);
-    voice = std::move(*made);
+    voice = start_voice(
+        supervisor_id, other_supervisor, seed.address(),
+        [this](messages::member_view const& view) {
+          heard_members.change([&](auto& all) { all.push_back(view.members.size()); });
+        },
+        20ms);
     messages::announcement word;
     word.members = {worker.self};
     voice->announce(word);
@@ -342,25 +338,20 @@ TEST_CASE("a member that another supervisor claims is not believed") {
   front.start(*caf.system, {key.public_key}, {}, true);
   victim.start(*caf.system, {front.key.public_key});
   watched<int> views;
-  announcer_options options;
-  options.supervisor = supervisor_id;
-  options.public_key = key.public_key;
-  options.secret_key = key.secret.clone();
-  options.seeds = {front.address()};
-  options.interval = 20ms;
-  options.on_view = [&](messages::member_view const& view) {
-    views.change([&](int& most) { most = std::max(most, static_cast<int>(view.members.size())); });
-  };
-  auto supervisor = announcer::start(std::move(options));
-  REQUIRE(supervisor);
+  auto const supervisor = start_voice(
+      supervisor_id, key, front.address(),
+      [&](messages::member_view const& view) {
+        views.change([&](int& most) { most = std::max(most, static_cast<int>(view.members.size())); });
+      },
+      20ms);
   messages::member child = victim.self;
   child.node = {3};
   child.supervisor = supervisor_id;
   messages::announcement word;
   word.members = {victim.self}; // not its child
-  (*supervisor)->announce(word);
+  supervisor->announce(word);
   word.members = {child}; // its own: proof that the first was heard, and left out
-  (*supervisor)->announce(word);
+  supervisor->announce(word);
   REQUIRE(views.wait([](int most) { return most >= 2; }));
   CHECK(front.log->read([](news const& all) { return !all.joined.contains(node_id{2}); }));
 }
@@ -390,15 +381,10 @@ TEST_CASE("a seed that starts after the supervisor is found") {
   auto const endpoint = placeholder.link->endpoint();
   placeholder.link.reset();
   watched<int> views;
-  announcer_options options;
-  options.supervisor = supervisor_id;
-  options.public_key = key.public_key;
-  options.secret_key = key.secret.clone();
-  options.seeds = {{endpoint, front.key.public_key}};
-  options.on_view = [&](messages::member_view const&) { views.change([](int& count) { ++count; }); };
-  auto supervisor = announcer::start(std::move(options));
-  REQUIRE(supervisor);
-  (*supervisor)->announce({});
+  auto const supervisor =
+      start_voice(supervisor_id, key, {endpoint, front.key.public_key},
+                  [&](messages::member_view const&) { views.change([](int& count) { ++count; }); });
+  supervisor->announce({});
   node_links_options front_options;
   front_options.self = front.self;
   front_options.secret_key = front.key.secret.clone();
@@ -408,5 +394,5 @@ TEST_CASE("a seed that starts after the supervisor is found") {
   auto links = node_links::start(*caf.system, front.routes, std::move(front_options));
   REQUIRE(links);
   CHECK(views.wait([](int count) { return count > 0; }));
-  CHECK((*supervisor)->linked_seeds() == 1);
+  CHECK(supervisor->linked_seeds() == 1);
 }
