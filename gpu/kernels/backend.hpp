@@ -99,8 +99,10 @@ public:
   virtual void upload(std::span<float const> from, float* to) = 0;
   virtual void download(float const* from, std::span<float> to) = 0;
 
-  /// out[T][C] = rows `tokens` of the table[R][C], dequantised.
-  virtual void embed(packed_weight const& table, std::span<token_id const> tokens, float* out) = 0;
+  /// out[T][C] = rows of the table[R][C], dequantised. The table's first row is that of token `first`; a
+  /// token whose row it does not hold gives zeros.
+  virtual void embed(packed_weight const& table, token_id first, std::span<token_id const> tokens,
+                     float* out) = 0;
 
   /// out[T][width] = x / sqrt(mean(x^2) + epsilon) * weight[width] (Zhang and Sennrich, 2019).
   virtual void rms_norm(float const* x, std::size_t tokens, packed_weight const& weight, float epsilon,

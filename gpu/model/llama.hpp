@@ -8,6 +8,6 @@ namespace mayfly::gpu {
 
 /// See load_model.
 result<std::unique_ptr<model>> load_llama(std::shared_ptr<gguf_file const> file, backend& device,
-                                          model_limits limits);
+                                          model_limits limits, shard part);
 
 } // namespace mayfly::gpu

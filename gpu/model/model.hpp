@@ -3,6 +3,7 @@
 // architecture; all of them reach their weights and their activations only through the backend.
 #include "gpu/kernels/backend.hpp"
 #include "gpu/model/hyper_parameters.hpp"
+#include "gpu/model/shard.hpp"
 
 #include <memory>
 #include <span>
@@ -23,22 +24,26 @@ struct model_limits {
 };
 
 /// The KV cache that a network needs: K and V are kept no coarser than the weights, f32 where none of them is
-/// quantised.
-inline kv_shape kv_shape_of(hyper_parameters const& p, std::uint32_t blocks, std::uint32_t block_tokens) {
+/// quantised. `kv_heads`: those that a rank computes; 0: all.
+inline kv_shape kv_shape_of(hyper_parameters const& p, std::uint32_t blocks, std::uint32_t block_tokens,
+                            std::uint32_t kv_heads = 0) {
   auto const precision = p.float_weights ? kv_precision::f32 : kv_precision::f16;
-  return {blocks, block_tokens, p.layers, p.kv_heads, p.head_dim, precision};
+  return {blocks, block_tokens, p.layers, kv_heads == 0 ? p.kv_heads : kv_heads, p.head_dim, precision};
 }
 
 class model {
 public:
   virtual ~model() = default;
 
+  /// Of the whole network.
   virtual hyper_parameters const& parameters() const noexcept = 0;
+  /// KV heads that this rank computes.
+  virtual std::uint32_t kv_heads() const noexcept = 0;
   virtual std::size_t weight_bytes() const noexcept = 0;
 
   /// Enqueues a pass: stores K and V of every token, and computes logits for the sampled ones. Returns the
-  /// device address of logits[S][vocabulary], null if S is 0; it is valid until the next pass. Precondition:
-  /// the batch is within the limits.
+  /// device address of logits[S][vocabulary], null if S is 0 and on every rank but the first; it is valid
+  /// until the next pass. Precondition: the batch is within the limits.
   virtual float const* forward(step_batch const& batch, kv_memory& kv) = 0;
 
   /// Enqueues the wiping of all logits written since the last call.
@@ -49,9 +54,10 @@ public:
 };
 
 /// Loads the network that `file` names in general.architecture. The model keeps `file` and uses `device`,
-/// which must outlive it. Errors: unsupported (architecture, tensor type, biases), malformed (a tensor is
-/// missing or has another shape), out_of_memory.
+/// which must outlive it. `part`: what this rank of a tensor-parallel group loads and computes; its ranks
+/// make every pass together. Errors: unsupported (architecture, tensor type, biases, a split that cannot be),
+/// malformed (a tensor is missing or has another shape), out_of_memory.
 result<std::unique_ptr<model>> load_model(std::shared_ptr<gguf_file const> file, backend& device,
-                                          model_limits limits);
+                                          model_limits limits, shard part = {});
 
 } // namespace mayfly::gpu

@@ -5,7 +5,8 @@
 
 namespace mayfly::gpu {
 
-weight weight_loader::load(std::string const& name, std::uint64_t rows, std::uint64_t columns) {
+weight weight_loader::load(std::string const& name, std::uint64_t rows, std::uint64_t columns,
+                           range some_rows, range some_columns) {
   if (!outcome_) return nullptr;
   auto const tensor = file_.tensor(name);
   if (!tensor) {
@@ -16,8 +17,7 @@ weight weight_loader::load(std::string const& name, std::uint64_t rows, std::uin
     fail({errc::malformed, "a tensor's shape does not fit the model's parameters", 0});
     return nullptr;
   }
-  // A whole tensor for now: a rank of a tensor-parallel group will ask for its rows or columns here.
-  auto packed = device_.prepare(*tensor, {0, rows}, {0, columns});
+  auto packed = device_.prepare(*tensor, some_rows, some_columns);
   if (!packed) {
     fail(packed.failure());
     return nullptr;

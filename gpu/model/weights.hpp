@@ -18,7 +18,12 @@ public:
 
   /// The tensor `name` as [rows][columns]; a vector has one row. A mismatch is `malformed`, and so is a
   /// missing tensor.
-  weight load(std::string const& name, std::uint64_t rows, std::uint64_t columns);
+  weight load(std::string const& name, std::uint64_t rows, std::uint64_t columns) {
+    return load(name, rows, columns, {0, rows}, {0, columns});
+  }
+  /// A part of it: what a rank of a tensor-parallel group computes with.
+  weight load(std::string const& name, std::uint64_t rows, std::uint64_t columns, range some_rows,
+              range some_columns);
 
   /// The floats of an F32 vector, empty if the file has no such tensor.
   std::vector<float> optional_floats(std::string const& name, std::uint64_t count);

@@ -90,13 +90,17 @@ void cpu_backend::download(float const* from, std::span<float> to) {
   if (!to.empty()) std::memcpy(to.data(), from, to.size_bytes());
 }
 
-void cpu_backend::embed(packed_weight const& table, std::span<token_id const> tokens, float* out) {
+void cpu_backend::embed(packed_weight const& table, token_id first, std::span<token_id const> tokens,
+                        float* out) {
   auto const& view = of(table).view();
   auto const share = worth_sharing_bytes / 16 / (view.columns * sizeof(float)) + 1; // unpacking is slow
   pool_.run(tokens.size(), share, [&](std::size_t, std::size_t begin, std::size_t end) {
     for (auto i = begin; i < end; ++i) {
-      assert(tokens[i] >= 0 && static_cast<std::size_t>(tokens[i]) < view.rows);
-      unpack_row(view, static_cast<std::size_t>(tokens[i]), out + i * view.columns);
+      auto const row = std::int64_t{tokens[i]} - first;
+      if (row < 0 || static_cast<std::size_t>(row) >= view.rows)
+        std::memset(out + i * view.columns, 0, view.columns * sizeof(float));
+      else
+        unpack_row(view, static_cast<std::size_t>(row), out + i * view.columns);
     }
   });
 }

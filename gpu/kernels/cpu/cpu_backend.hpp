@@ -27,7 +27,8 @@ public:
   void release(float* memory, std::size_t count) noexcept override;
   void upload(std::span<float const> from, float* to) override;
   void download(float const* from, std::span<float> to) override;
-  void embed(packed_weight const& table, std::span<token_id const> tokens, float* out) override;
+  void embed(packed_weight const& table, token_id first, std::span<token_id const> tokens,
+             float* out) override;
   void rms_norm(float const* x, std::size_t tokens, packed_weight const& weight, float epsilon,
                 float* out) override;
   void multiply(std::span<packed_weight const* const> weights, float const* x, std::size_t tokens,

@@ -73,7 +73,7 @@ public:
   }
   int scrubs = 0;
 
-  void embed(packed_weight const&, std::span<token_id const>, float*) override { refuse(); }
+  void embed(packed_weight const&, token_id, std::span<token_id const>, float*) override { refuse(); }
   void rms_norm(float const*, std::size_t, packed_weight const&, float, float*) override { refuse(); }
   void multiply(std::span<packed_weight const* const>, float const*, std::size_t,
                 std::span<float* const>) override {
@@ -111,6 +111,7 @@ public:
   ~fake_model() override { device_.release(logits_, count_); }
 
   hyper_parameters const& parameters() const noexcept override { return parameters_; }
+  std::uint32_t kv_heads() const noexcept override { return parameters().kv_heads; }
   std::size_t weight_bytes() const noexcept override { return 0; }
 
   float const* forward(step_batch const& batch, kv_memory& kv) override {

@@ -40,8 +40,9 @@ public:
   }
   void upload(std::span<float const> from, float* to) override { device_->upload(from, to); }
   void download(float const* from, std::span<float> to) override { device_->download(from, to); }
-  void embed(packed_weight const& table, std::span<token_id const> tokens, float* out) override {
-    device_->embed(table, tokens, out);
+  void embed(packed_weight const& table, token_id first, std::span<token_id const> tokens,
+             float* out) override {
+    device_->embed(table, first, tokens, out);
   }
   void rms_norm(float const* x, std::size_t tokens, packed_weight const& weight, float epsilon,
                 float* out) override {

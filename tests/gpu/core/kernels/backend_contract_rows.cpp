@@ -16,7 +16,7 @@ TEST_CASE("embed gives rows exactly as the reference dequantises them") {
       auto const packed = prepared(*device, table.view());
       std::vector<token_id> const tokens{44, 0, 17, 16, 15, 17};
       device_floats const out(*device, tokens.size() * 512);
-      device->embed(*packed, tokens, out.get());
+      device->embed(*packed, 0, tokens, out.get());
       std::vector<float> expected;
       std::vector<float> row(512);
       for (auto const token : tokens) {
