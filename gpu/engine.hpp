@@ -65,10 +65,24 @@ struct sequence_event {
   std::size_t wiped_bytes = 0;    ///< with any finish: KV, tokens and sampler state, already zeroed
 };
 
+class collective;
+class followers;
+
+/// Which share of a model an engine computes: all of it, or one rank's of a tensor-parallel group. group.hpp
+/// tells the rest.
+struct tensor_parallel {
+  std::uint32_t rank = 0;
+  std::uint32_t ranks = 1;
+  std::shared_ptr<collective> group; ///< null where there is one rank alone
+  std::shared_ptr<followers> others; ///< at rank 0 of a group
+};
+
 struct engine_options {
-  model_file model;                 ///< GGUF
+  model_file model; ///< GGUF
+  tensor_parallel part;
   std::uint32_t context_tokens = 0; ///< a sequence's limit; 0: the model's own
-  std::size_t kv_bytes = 0;         ///< KV cache; 0: room for two full contexts, at most 512 MiB
+  std::size_t kv_bytes =
+      0; ///< KV cache of all ranks together; 0: room for two full contexts, at most 512 MiB
   std::uint32_t block_tokens = 16;
   std::uint32_t max_sequences = 64; ///< that advance in one step
   std::uint32_t max_queued = 256;   ///< admitted beyond those; more is refused with `overloaded`

@@ -2,12 +2,10 @@
 
 #include <cassert>
 #include <numeric>
-#include <utility>
 
 namespace mayfly::gpu {
 
-block_pool::block_pool(backend& device, std::unique_ptr<kv_memory> memory, kv_shape const& shape)
-    : device_(device), memory_(std::move(memory)), shape_(shape), free_(shape.blocks) {
+block_pool::block_pool(executor& engine) : executor_(engine), shape_(engine.shape()), free_(shape_.blocks) {
   std::iota(free_.rbegin(), free_.rend(), 0U);
 }
 
@@ -25,7 +23,7 @@ void block_pool::take(std::uint32_t count, std::vector<std::uint32_t>& blocks) {
 
 std::size_t block_pool::release(std::vector<std::uint32_t>& blocks) {
   if (blocks.empty()) return 0;
-  device_.wipe_blocks(*memory_, blocks);
+  executor_.wipe(blocks, wipe_extent::blocks);
   auto const bytes = blocks.size() * shape_.block_bytes();
   free_.insert(free_.end(), blocks.rbegin(), blocks.rend());
   blocks.clear();
@@ -33,10 +31,8 @@ std::size_t block_pool::release(std::vector<std::uint32_t>& blocks) {
 }
 
 result<void> block_pool::wipe_all() {
-  std::vector<std::uint32_t> every(shape_.blocks);
-  std::iota(every.begin(), every.end(), 0U);
-  device_.wipe_blocks(*memory_, every);
-  return device_.synchronize();
+  executor_.wipe_all_blocks();
+  return executor_.synchronize_device();
 }
 
 } // namespace mayfly::gpu

@@ -1,9 +1,8 @@
 #pragma once
 // The paged KV cache's allocator (Kwon et al., PagedAttention, 2023): fixed blocks, a free list, no copies.
-#include "gpu/kernels/backend.hpp"
+#include "gpu/engine/executor.hpp"
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 namespace mayfly::gpu {
@@ -12,9 +11,9 @@ namespace mayfly::gpu {
 /// that is enqueued later: `release` enqueues the wiping first.
 class block_pool {
 public:
-  block_pool(backend& device, std::unique_ptr<kv_memory> memory, kv_shape const& shape);
+  /// Of the executor's KV memory.
+  explicit block_pool(executor& engine);
 
-  kv_memory& memory() noexcept { return *memory_; }
   std::uint32_t total() const noexcept { return shape_.blocks; }
   std::uint32_t free() const noexcept { return static_cast<std::uint32_t>(free_.size()); }
   std::uint32_t block_tokens() const noexcept { return shape_.block_tokens; }
@@ -24,7 +23,7 @@ public:
   void take(std::uint32_t count, std::vector<std::uint32_t>& blocks);
 
   /// Enqueues the wiping of `blocks`, takes them back and clears the list. Returns their size in bytes, which
-  /// are zero once the backend has synchronised without failing.
+  /// are zero once the executor has synchronised without failing.
   std::size_t release(std::vector<std::uint32_t>& blocks);
 
   /// Wipes every block and waits for it: the way back after a backend failed, when nobody knows which of the
@@ -32,8 +31,7 @@ public:
   result<void> wipe_all();
 
 private:
-  backend& device_;
-  std::unique_ptr<kv_memory> memory_;
+  executor& executor_;
   kv_shape shape_;
   std::vector<std::uint32_t> free_; ///< a stack: blocks used last are still in the caches
 };

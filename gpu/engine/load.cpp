@@ -1,4 +1,5 @@
-#include "gpu/engine/paged_engine.hpp"
+#include "gpu/engine/load.hpp"
+
 #include "gpu/formats/gguf.hpp"
 
 #include <algorithm>
@@ -9,9 +10,10 @@ namespace {
 
 constexpr std::size_t largest_default_kv_bytes = std::size_t{512} << 20U;
 
-result<kv_shape> shape_kv(engine_options const& options, hyper_parameters const& p,
-                          std::uint32_t context_tokens) {
-  auto shape = kv_shape_of(p, 0, options.block_tokens);
+/// The same on every rank of a group: they share the block tables.
+result<std::uint32_t> count_blocks(engine_options const& options, hyper_parameters const& p,
+                                   std::uint32_t context_tokens) {
+  auto const shape = kv_shape_of(p, 0, options.block_tokens);
   auto const block_bytes = shape.block_bytes();
   std::size_t blocks = options.kv_bytes / block_bytes;
   if (options.kv_bytes == 0) {
@@ -22,8 +24,7 @@ result<kv_shape> shape_kv(engine_options const& options, hyper_parameters const&
   if (blocks == 0)
     return error{errc::configuration, "kv_bytes is less than one block, which takes this many bytes",
                  static_cast<std::int64_t>(block_bytes)};
-  shape.blocks = static_cast<std::uint32_t>(std::min<std::size_t>(blocks, UINT32_MAX));
-  return shape;
+  return static_cast<std::uint32_t>(std::min<std::size_t>(blocks, UINT32_MAX));
 }
 
 result<void> check(engine_options const& options) {
@@ -31,6 +32,8 @@ result<void> check(engine_options const& options) {
     return error{errc::configuration, "step_tokens is out of range", options.step_tokens};
   if (options.prefill_tokens_beside_decode == 0)
     return error{errc::configuration, "prefill_tokens_beside_decode is 0", 0};
+  if (options.part.rank >= options.part.ranks || (options.part.ranks > 1) != (options.part.group != nullptr))
+    return error{errc::configuration, "no rank of this group", options.part.rank};
   if (options.max_sequences == 0) return error{errc::configuration, "max_sequences is 0", 0};
   if (options.block_tokens == 0 || options.block_tokens > 1U << 12U)
     return error{errc::configuration, "block_tokens is out of range", options.block_tokens};
@@ -39,28 +42,38 @@ result<void> check(engine_options const& options) {
 
 } // namespace
 
-result<std::unique_ptr<engine>> engine::load(engine_options const& options) {
+result<loaded_model> load_parts(engine_options const& options) {
   if (auto const valid = check(options); !valid) return valid.failure();
   auto file = gguf_file::open(options.model);
   if (!file) return file.failure();
   auto device = make_cpu_backend({options.threads, instruction_set::best});
   if (!device) return device.failure();
   auto const sequences = std::min(options.max_sequences, options.step_tokens);
-  auto network = load_model(*file, **device, {options.step_tokens, sequences});
+  auto const& part = options.part;
+  auto network = load_model(*file, **device, {options.step_tokens, sequences},
+                            {part.rank, part.ranks, part.group.get()});
   if (!network) return network.failure();
 
   auto const& p = (*network)->parameters();
   if (options.context_tokens > p.context_tokens)
     return error{errc::configuration, "context_tokens is beyond the model's own context", p.context_tokens};
   auto const context = options.context_tokens == 0 ? p.context_tokens : options.context_tokens;
-  auto const shape = shape_kv(options, p, context);
-  if (!shape) return shape.failure();
-  auto kv = (*device)->create_kv_memory(*shape);
+  auto const blocks = count_blocks(options, p, context);
+  if (!blocks) return blocks.failure();
+  auto const shape = kv_shape_of(p, *blocks, options.block_tokens, (*network)->kv_heads());
+  auto kv = (*device)->create_kv_memory(shape);
   if (!kv) return kv.failure();
-  engine_parts parts{std::move(*device), std::move(*network), std::move(*kv), *shape};
+  engine_parts parts{std::move(*device), std::move(*network), std::move(*kv), shape, part};
   batch_limits const step{sequences, options.step_tokens, options.prefill_tokens_beside_decode};
-  engine_limits const limits{context, step, options.max_queued};
-  return std::unique_ptr<engine>(std::make_unique<paged_engine>(std::move(parts), limits));
+  return loaded_model{std::move(parts), {context, step, options.max_queued}};
+}
+
+result<std::unique_ptr<engine>> engine::load(engine_options const& options) {
+  if (options.part.rank != 0)
+    return error{errc::configuration, "this rank of a group runs a shard_engine", options.part.rank};
+  auto loaded = load_parts(options);
+  if (!loaded) return loaded.failure();
+  return std::unique_ptr<engine>(std::make_unique<paged_engine>(std::move(loaded->parts), loaded->limits));
 }
 
 } // namespace mayfly::gpu

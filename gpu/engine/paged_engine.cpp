@@ -25,10 +25,9 @@ result<void> check_tokens(std::span<token_id const> tokens, std::uint32_t vocabu
 } // namespace
 
 paged_engine::paged_engine(engine_parts parts, engine_limits const& limits)
-    : device_(std::move(parts.device)), network_(std::move(parts.network)),
-      limits_(bounded(limits, parts.shape)), pool_(*device_, std::move(parts.kv), parts.shape),
-      batcher_(pool_, limits_.step), sampler_(network_->parameters().vocabulary),
-      logits_row_(ephemeral_buffer<float>::zeros(network_->parameters().vocabulary)) {
+    : executor_(std::move(parts)), limits_(bounded(limits, executor_.shape())), pool_(executor_),
+      batcher_(pool_, limits_.step), sampler_(vocabulary_size()),
+      logits_row_(ephemeral_buffer<float>::zeros(vocabulary_size())) {
   batch_tokens_.reserve(limits_.step.tokens);
   spans_.reserve(limits_.step.sequences);
   sampled_.reserve(limits_.step.sequences);
@@ -88,8 +87,9 @@ std::size_t paged_engine::cancel(sequence_handle handle) {
   subject.wiped_bytes += pool_.release(subject.blocks);
   forget_logits();
   auto const host_bytes = subject.wipe();
-  auto const confirmed = device_->synchronize();
+  auto const confirmed = executor_.synchronize_device();
   if (!confirmed) kv_in_doubt_ = true;
+  (void)executor_.settle(); // a group that failed shows in the next step
   auto const bytes = host_bytes + (confirmed ? subject.wiped_bytes : 0);
   batcher_.leave(subject);
   table_.erase(known);
@@ -120,7 +120,7 @@ result<void> paged_engine::advance() {
   if (plan.empty()) return {};
   ++totals_.steps;
   auto const* logits = compute(plan);
-  if (auto const computed = device_->synchronize(); !computed) return computed;
+  if (auto const computed = executor_.synchronize(); !computed) return computed;
   for (auto const& share : plan) {
     auto& counter =
         share.subject->generated() > 0 && share.tokens == 1 ? totals_.decode_tokens : totals_.prefill_tokens;
@@ -141,7 +141,7 @@ float const* paged_engine::compute(std::span<planned const> plan) {
     spans_.push_back({first, share.tokens, static_cast<std::uint32_t>(subject.computed), subject.blocks});
     if (share.samples()) sampled_.push_back(first + share.tokens - 1);
   }
-  return network_->forward({batch_tokens_.reveal(), spans_, sampled_}, pool_.memory());
+  return executor_.forward({batch_tokens_.reveal(), spans_, sampled_});
 }
 
 result<void> paged_engine::sample(std::span<planned const> plan, float const* logits) {
@@ -160,8 +160,8 @@ result<void> paged_engine::sample(std::span<planned const> plan, float const* lo
 /// Draws one token and says so in an event. Only the backend's failure is an error: a row that is no
 /// distribution fails its sequence alone.
 result<void> paged_engine::sample_row(sequence& subject, float const* logits) {
-  device_->download(logits, logits_row_.reveal());
-  if (auto const arrived = device_->synchronize(); !arrived) return arrived;
+  executor_.device().download(logits, logits_row_.reveal());
+  if (auto const arrived = executor_.synchronize_device(); !arrived) return arrived;
   auto drawn = sampler_.sample(logits_row_.reveal(), subject.sampling);
   auto& event = events_.emplace_back();
   event.sequence = subject.handle;
@@ -195,7 +195,7 @@ result<void> paged_engine::retire() {
     subject.wiped_bytes += pool_.release(subject.blocks);
   }
   forget_logits();
-  if (auto const wiped = device_->synchronize(); !wiped) return wiped;
+  if (auto const wiped = executor_.synchronize(); !wiped) return wiped;
   for (auto& event : events_) {
     if (!ended(event)) continue;
     auto const known = table_.find(event.sequence);
@@ -210,7 +210,7 @@ result<void> paged_engine::retire() {
 void paged_engine::fail_all(error const& failure) {
   forget_events();
   for (auto& [handle, subject] : table_) subject->wiped_bytes += pool_.release(subject->blocks);
-  network_->wipe_activations();
+  executor_.wipe({}, wipe_extent::activations);
   wipe(logits_row_.reveal().data(), logits_row_.size_bytes());
   sampler_.wipe();
   batch_tokens_.resize(0);
@@ -231,9 +231,10 @@ void paged_engine::forget_events() {
   events_.clear();
 }
 
-/// What the last steps left of sequences outside their own memory: rows of logits, their tokens.
-void paged_engine::forget_logits() {
-  network_->wipe_logits();
+/// What the last steps left of sequences outside their own memory: rows of logits, their tokens; on the
+/// device, all that `extent` says.
+void paged_engine::forget_logits(wipe_extent extent) {
+  executor_.wipe({}, extent);
   wipe(logits_row_.reveal().data(), logits_row_.size_bytes());
   sampler_.wipe();
   batch_tokens_.resize(0);
@@ -241,10 +242,9 @@ void paged_engine::forget_logits() {
 
 void paged_engine::scrub() {
   forget_events();
-  forget_logits();
-  network_->wipe_activations();
-  device_->scrub();
-  if (!device_->synchronize()) kv_in_doubt_ = true;
+  forget_logits(wipe_extent::everything);
+  if (!executor_.synchronize_device()) kv_in_doubt_ = true;
+  (void)executor_.settle();
   wipe_stack();
 }
 
@@ -255,7 +255,7 @@ engine_figures paged_engine::figures() const noexcept {
   figures.kv_blocks_free = pool_.free();
   figures.kv_block_tokens = pool_.block_tokens();
   figures.preemptions = batcher_.preemptions();
-  figures.weight_bytes = network_->weight_bytes();
+  figures.weight_bytes = executor_.network().weight_bytes();
   return figures;
 }
 

@@ -2,20 +2,12 @@
 // The engine behind gpu/engine.hpp: paged KV, continuous batching, any model on any backend.
 #include "gpu/engine.hpp"
 #include "gpu/engine/batcher.hpp"
-#include "gpu/model/model.hpp"
+#include "gpu/engine/executor.hpp"
 
 #include <memory>
 #include <vector>
 
 namespace mayfly::gpu {
-
-/// What an engine runs on. The network and the KV memory use the device, and go before it.
-struct engine_parts {
-  std::unique_ptr<backend> device;
-  std::unique_ptr<model> network;
-  std::unique_ptr<kv_memory> kv;
-  kv_shape shape;
-};
 
 struct engine_limits {
   std::uint32_t context_tokens = 0; ///< of a sequence; cut down to what the KV cache holds
@@ -36,9 +28,11 @@ public:
   std::span<sequence_event> step() override;
   void scrub() override;
   engine_figures figures() const noexcept override;
-  std::uint32_t vocabulary_size() const noexcept override { return network_->parameters().vocabulary; }
+  std::uint32_t vocabulary_size() const noexcept override {
+    return executor_.network().parameters().vocabulary;
+  }
   std::uint32_t context_tokens() const noexcept override { return limits_.context_tokens; }
-  literal backend_name() const noexcept override { return device_->name(); }
+  literal backend_name() const noexcept override { return executor_.device_name(); }
 
 private:
   result<void> check(sequence_request const& request) const;
@@ -49,10 +43,9 @@ private:
   result<void> retire();
   void fail_all(error const& failure);
   void forget_events();
-  void forget_logits();
+  void forget_logits(wipe_extent extent = wipe_extent::logits);
 
-  std::unique_ptr<backend> device_;
-  std::unique_ptr<model> network_;
+  executor executor_;
   engine_limits limits_;
   block_pool pool_;
   batcher batcher_;

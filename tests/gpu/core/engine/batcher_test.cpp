@@ -10,8 +10,12 @@ namespace {
 /// A batcher over its own table and pool; computing a plan is pretended.
 struct planner {
   explicit planner(std::uint32_t blocks, batch_limits limits)
-      : pool(device, std::make_unique<fake_kv>(kv_shape{blocks, 4, 1, 1, 1}), {blocks, 4, 1, 1, 1}),
-        subject(pool, limits) {}
+      : machine(parts_of(blocks)), pool(machine), subject(pool, limits) {}
+
+  static engine_parts parts_of(std::uint32_t blocks) {
+    kv_shape const shape{blocks, 4, 1, 1, 1};
+    return {std::make_unique<fake_backend>(), nullptr, std::make_unique<fake_kv>(shape), shape};
+  }
 
   sequence& add(std::uint32_t prompt_length, std::uint64_t account = 0, std::int32_t priority = 0) {
     auto request = request_for(prompt_number(0, prompt_length), 1000);
@@ -36,7 +40,7 @@ struct planner {
     return tokens;
   }
 
-  fake_backend device;
+  executor machine;
   block_pool pool;
   batcher subject;
   sequence_table table;

@@ -1,0 +1,58 @@
+#pragma once
+// A rank's place in the groups that are formed one after another: weights stay loaded while collectives come
+// and go with the epochs.
+#include "gpu/collective/collective.hpp"
+
+#include <memory>
+#include <mutex>
+
+namespace mayfly::gpu {
+
+/// Passes on to the present epoch's collective. Without one it has failed: nothing is computed. `take` and
+/// `leave` belong to the thread that computes; `abort` to any.
+class seat final : public collective {
+public:
+  seat(std::uint32_t rank, std::uint32_t size) noexcept : rank_(rank), size_(size) {}
+
+  /// Joins a group of the same rank and size.
+  void take(std::unique_ptr<collective> group) {
+    std::lock_guard const lock(changing_);
+    group_ = std::move(group);
+  }
+  /// Ends the present group, wherever its other ranks are; its buffers are wiped.
+  void leave() noexcept {
+    abort();
+    std::lock_guard const lock(changing_);
+    group_ = nullptr;
+  }
+
+  std::uint32_t rank() const noexcept override { return rank_; }
+  std::uint32_t size() const noexcept override { return size_; }
+  void all_reduce(float* data, std::size_t count) override {
+    if (group_) group_->all_reduce(data, count);
+  }
+  void gather_columns(float const* own, std::size_t rows, std::span<std::size_t const> widths,
+                      float* out) override {
+    if (group_) group_->gather_columns(own, rows, widths, out);
+  }
+  collective_state poll() noexcept override { return group_ ? group_->poll() : collective_state::failed; }
+  result<void> failure() const noexcept override {
+    if (group_) return group_->failure();
+    return error{errc::worker_lost, "the group of ranks is not formed (rank)", rank_};
+  }
+  void abort() noexcept override {
+    std::lock_guard const lock(changing_);
+    if (group_) group_->abort();
+  }
+  void scrub() override {
+    if (group_) group_->scrub();
+  }
+
+private:
+  std::uint32_t const rank_;
+  std::uint32_t const size_;
+  std::mutex changing_; ///< of group_, against `abort` by others
+  std::unique_ptr<collective> group_;
+};
+
+} // namespace mayfly::gpu
