@@ -132,18 +132,44 @@ using scheduler_actor = caf::typed_actor<
     /// Forgets workers that fell silent.
     caf::reacts_to<cluster::tick>>;
 
-/// gpu_worker: admits, runs and wipes requests on the engine of its node.
+/// What a rank's node made of the descriptors of a new epoch (actors/worker/group_offer.hpp).
+struct group_offer;
+
+/// Node -> rank: its place in a group of ranks. Moved out of `offer` exactly once.
+struct take_seat {
+  std::shared_ptr<group_offer> offer;
+};
+/// Node -> rank: the group of this epoch has ended, as its supervisor knows.
+struct leave_group {
+  name model;
+  std::uint64_t epoch = 0;
+};
+
+/// gpu_worker: admits, runs and wipes requests on the engine of its node; rank 0 where a model is split.
 using gpu_worker_actor = caf::typed_actor<
     /// Answered with `admission`, then `output_chunk`s as credit allows, then `finished`.
     caf::reacts_to<received<messages::infer>>, caf::reacts_to<received<messages::credit>>,
     /// Ends all choices of a request; each answers `finished`.
     caf::reacts_to<received<messages::cancel>>, caf::reacts_to<received<messages::lease_forced>>,
     caf::reacts_to<received<messages::drain_order>>,
+    /// Groups of ranks come and go.
+    caf::reacts_to<take_seat>, caf::reacts_to<leave_group>,
     /// A gateway that is gone: what it asked for is cancelled and wiped, and reported to a retention peer.
     caf::reacts_to<cluster::peer_joined>, caf::reacts_to<cluster::peer_left>,
     caf::reacts_to<cluster::process_exited>,
     /// Deadlines of leases; the report to every scheduler, gateway and operations peer.
     caf::reacts_to<cluster::tick>>;
+
+/// shard: a rank of a group beside the first. The plans of rank 0 reach it over a channel of their own, on a
+/// thread of their own.
+using shard_actor = caf::typed_actor<
+    /// Groups of ranks come and go.
+    caf::reacts_to<take_seat>, caf::reacts_to<leave_group>,
+    /// A lease ran out: rank 0 has a moment to end the request here, then the group ends.
+    caf::reacts_to<received<messages::lease_forced>>,
+    /// Retention peers, for what a lost group held; operations, for the reports.
+    caf::reacts_to<cluster::peer_joined>, caf::reacts_to<cluster::peer_left>,
+    caf::reacts_to<cluster::process_exited>, caf::reacts_to<cluster::tick>>;
 
 /// retention: holds a lease on every request's content and signs its deletion receipt.
 using retention_actor = caf::typed_actor<
@@ -164,6 +190,7 @@ struct node_status {
   bool linked = false;
   std::chrono::milliseconds lost_for{0}; ///< since it was linked last; 0 where it is
   std::optional<messages::worker_report> worker;
+  std::vector<messages::rank_report> ranks; ///< of tensor-parallel groups, by model
   std::optional<messages::gateway_report> gateway;
   std::optional<messages::retention_report> retention;
 };
@@ -176,13 +203,12 @@ struct cluster_status {
 struct status_query {};
 
 /// operations: what the command line, the metrics and later the console read and order.
-using operations_actor =
-    caf::typed_actor<caf::replies_to<status_query>::with<std::shared_ptr<cluster_status const>>,
-                     caf::reacts_to<received<messages::worker_report>>,
-                     caf::reacts_to<received<messages::gateway_report>>,
-                     caf::reacts_to<received<messages::retention_report>>,
-                     caf::reacts_to<cluster::peer_joined>, caf::reacts_to<cluster::peer_left>,
-                     caf::reacts_to<cluster::process_exited>, caf::reacts_to<cluster::tick>>;
+using operations_actor = caf::typed_actor<
+    caf::replies_to<status_query>::with<std::shared_ptr<cluster_status const>>,
+    caf::reacts_to<received<messages::worker_report>>, caf::reacts_to<received<messages::rank_report>>,
+    caf::reacts_to<received<messages::gateway_report>>, caf::reacts_to<received<messages::retention_report>>,
+    caf::reacts_to<cluster::peer_joined>, caf::reacts_to<cluster::peer_left>,
+    caf::reacts_to<cluster::process_exited>, caf::reacts_to<cluster::tick>>;
 
 } // namespace mayfly::actors
 
@@ -192,5 +218,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::abandon)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::answer_over)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::end_answers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::find_receipt)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::take_seat)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::leave_group)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mayfly::actors::status_query)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<mayfly::actors::cluster_status const>)

@@ -102,7 +102,11 @@ struct engine_figures {
   std::uint64_t decode_tokens = 0;
   std::uint64_t preemptions = 0;
   std::uint64_t steps = 0;
-  std::size_t weight_bytes = 0;
+  std::size_t weight_bytes = 0; ///< of this rank
+  std::size_t kv_bytes = 0;     ///< reserved by this rank
+  /// What the ranks of a group must agree on: the model file's tensors, and a step's tokens.
+  std::uint64_t model_fingerprint = 0;
+  std::uint32_t step_tokens = 0;
 };
 
 class engine {

@@ -44,10 +44,11 @@ public:
   /// The group is gone: wipes every KV block, activations and scratch. Errors: backend_failed.
   virtual result<void> forget() = 0;
 
-  virtual literal backend_name() const noexcept = 0;
-  virtual std::size_t weight_bytes() const noexcept = 0;
-  virtual std::size_t kv_bytes() const noexcept = 0;
+  /// Those of engine_figures that a rank beside the first has: its weights, its KV cache, what groups agree
+  /// on.
+  virtual engine_figures figures() const noexcept = 0;
   virtual std::size_t kv_block_bytes() const noexcept = 0;
+  virtual literal backend_name() const noexcept = 0;
 };
 
 } // namespace mayfly::gpu

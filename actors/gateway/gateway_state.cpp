@@ -93,6 +93,8 @@ void gateway_state::admitted(node_id worker, messages::admission const& admissio
   if (admission.code != 0) forget_holder({admission.request, worker, admission.choice});
   auto* found = entry_of(admission.request);
   if (found == nullptr) return;
+  if (found->run->lease_asked())
+    for (auto const rank : admission.ranks) register_holder({admission.request, rank, admission.choice});
   found->run->on_admission(worker, admission, options_.now());
   after(*found);
 }
@@ -107,6 +109,9 @@ void gateway_state::chunk(node_id worker, std::shared_ptr<messages::output_chunk
 void gateway_state::finish(node_id worker, messages::finished const& finished) {
   outbox_.report(messages::holder_wiped{finished.request, worker, finished.choice, finished.wiped_bytes,
                                         finished.wiped_at_unix_ms});
+  for (auto const& [rank, bytes] : finished.ranks)
+    outbox_.report(
+        messages::holder_wiped{finished.request, rank, finished.choice, bytes, finished.wiped_at_unix_ms});
   auto* found = entry_of(finished.request);
   if (found == nullptr) return;
   found->run->on_finished(worker, finished, options_.now());
@@ -206,7 +211,7 @@ void gateway_state::publish() const {
     for (auto const& load : worker.models) {
       auto& model = models[load.model];
       model.model = load.model;
-      model.workers += worker.draining ? 0 : 1;
+      model.workers += worker.draining || !load.ready ? 0 : 1;
       model.context_tokens = std::max(model.context_tokens, load.context_tokens);
     }
   }

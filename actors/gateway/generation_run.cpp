@@ -221,6 +221,10 @@ void generation_run::refuse(node_id worker, messages::admission const& admission
                       (problem.code == last_refusal_.code && problem.number > last_refusal_.number);
   if (better) last_refusal_ = problem;
   if (problem.code == errc::invalid_request) return fail(problem, now); // the same everywhere
+  if (admission.code == static_cast<std::uint16_t>(errc::no_worker) && !handed_over_) {
+    --attempts_;
+    return await_group(worker, admission.choice, now);
+  }
   choices_[admission.choice] = {};
   if (std::find(excluded_.begin(), excluded_.end(), worker) == excluded_.end()) excluded_.push_back(worker);
   if (!runs_at(worker)) release(worker);
@@ -257,6 +261,10 @@ void generation_run::on_finished(node_id worker, messages::finished const& finis
   if (finished.reason != finish_reason::stop && finished.reason != finish_reason::length) {
     bool const overdue = finished.code == static_cast<std::uint16_t>(errc::deadline_exceeded);
     if (overdue || now >= request_.ends_at) return fail(late, now);
+    if (finished.code == static_cast<std::uint16_t>(errc::worker_lost) && !handed_over_) {
+      ++figures_.replays;
+      return await_group(worker, finished.choice, now);
+    }
     choice->phase = choice_phase::unplaced; // it holds nothing any more: no cancel is due
     choice->worker = {};
     return leave_worker(worker, finished.code != 0 ? error_of(finished.code, 0) : lost, now);
@@ -309,6 +317,16 @@ void generation_run::complete_if_done(deadline now) {
 
 void generation_run::on_worker_lost(node_id worker, deadline now) {
   if (phase_ == phase::answering && runs_at(worker)) leave_worker(worker, lost, now);
+}
+
+/// The worker stands, but a rank of its group is lost: the choice runs again, there once the group is formed
+/// anew, or elsewhere. Its other choices tell of themselves.
+void generation_run::await_group(node_id worker, std::uint32_t index, deadline now) {
+  choices_[index] = {};
+  std::erase_if(held_, [&](auto const& held) { return held.choice == index; });
+  if (!runs_at(worker)) release(worker);
+  last_refusal_ = lost;
+  stall(now); // the next beat asks for a place
 }
 
 /// Replays what ran at `worker` elsewhere, or fails the request where text went out already.

@@ -6,7 +6,8 @@
 // and per choice: unplaced --placement--> asked --admission--> admitted --finished--> done. A refused choice,
 // or one whose worker is lost before anything generated was handed over, goes back to unplaced and never to
 // the same worker again: so a worker's node id names the attempt, and what a frozen worker says later is
-// passed over.
+// passed over. Only a worker that says itself that it lost a rank is asked again: nothing of the attempt
+// follows what it said.
 #include "actors/actors.hpp"
 
 #include <deque>
@@ -118,6 +119,7 @@ private:
   bool ask(std::uint32_t choice, node_id worker, deadline now);
   void refuse(node_id worker, messages::admission const& admission, deadline now);
   void leave_worker(node_id worker, error cause, deadline now);
+  void await_group(node_id worker, std::uint32_t choice, deadline now);
   void start_answer();
   void hand_over(std::uint32_t choice, answer_event event, deadline now);
   void emit(answer_event event, deadline now);

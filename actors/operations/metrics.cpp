@@ -115,6 +115,30 @@ void write_workers(exposition& out, cluster_status const& status) {
             &worker_report::unlocked_bytes);
 }
 
+void write_ranks(exposition& out, cluster_status const& status) {
+  using messages::rank_report;
+  auto const figure = [&](std::string_view name, std::string_view help, auto value) {
+    out.family(name, "gauge", help);
+    for (auto const& node : status.nodes)
+      for (auto const& rank : node.ranks)
+        if (node.linked)
+          out.sample({{"node", node.member.node.text()},
+                      {"model", rank.model.text()},
+                      {"rank", std::to_string(rank.rank)}},
+                     value(rank));
+  };
+  figure("mayfly_rank_formed", "1 if the rank is part of a formed group.",
+         [](rank_report const& rank) { return rank.formed ? 1 : 0; });
+  figure("mayfly_rank_epoch", "The epoch of the rank's group.",
+         [](rank_report const& rank) { return rank.epoch; });
+  figure("mayfly_rank_weight_bytes", "Weights that the rank holds.",
+         [](rank_report const& rank) { return rank.weight_bytes; });
+  figure("mayfly_rank_kv_bytes", "KV cache that the rank reserved.",
+         [](rank_report const& rank) { return rank.kv_bytes; });
+  figure("mayfly_rank_resident_bytes", "Resident memory of the rank's process.",
+         [](rank_report const& rank) { return rank.resident_bytes; });
+}
+
 void write_retention(exposition& out, cluster_status const& status) {
   using messages::retention_report;
   auto const figure = [&](std::string_view name, std::string_view type, std::string_view help, auto member) {
@@ -138,6 +162,7 @@ std::string metrics_text(cluster_status const& status) {
   write_nodes(out, status);
   write_gateways(out, status);
   write_workers(out, status);
+  write_ranks(out, status);
   write_retention(out, status);
   return out.take();
 }

@@ -30,6 +30,7 @@ operations_actor::behavior_type behaviour(operations_actor::stateful_pointer<ope
       [&state](received<m::worker_report> const& got) {
         state.board.reported(*got.message, state.options.now());
       },
+      [&state](received<m::rank_report> const& got) { state.board.reported(*got.message); },
       [&state](received<m::gateway_report> const& got) { state.board.reported(*got.message); },
       [&state](received<m::retention_report> const& got) {
         state.board.reported(got.from->node(), *got.message);
@@ -49,6 +50,7 @@ operations_actor spawn_operations(caf::actor_system& system, operations_options 
 
 void register_routes(cluster::router& routes, operations_actor const& operations) {
   routes.route<m::worker_report>(operations);
+  routes.route<m::rank_report>(operations);
   routes.route<m::gateway_report>(operations);
   routes.route<m::retention_report>(operations);
 }

@@ -31,6 +31,14 @@ void status_board::reported(messages::worker_report const& report, deadline now)
   while (node.samples.size() > 2 && now - node.samples[1].at >= window) node.samples.pop_front();
 }
 
+void status_board::reported(messages::rank_report const& report) {
+  auto const at = nodes_.find(report.node);
+  if (at == nodes_.end()) return;
+  auto& ranks = at->second.status.ranks;
+  std::erase_if(ranks, [&](auto const& known) { return known.model == report.model; });
+  ranks.push_back(report);
+}
+
 void status_board::reported(messages::gateway_report const& report) {
   auto const at = nodes_.find(report.gateway);
   if (at != nodes_.end()) at->second.status.gateway = report;

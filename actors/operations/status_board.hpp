@@ -18,6 +18,7 @@ public:
   void left(node_id node, deadline now);
   /// Reports of nodes that never joined are passed over.
   void reported(messages::worker_report const& report, deadline now);
+  void reported(messages::rank_report const& report);
   void reported(messages::gateway_report const& report);
   void reported(node_id retention, messages::retention_report const& report);
   void tick(deadline now);

@@ -43,7 +43,7 @@ std::vector<candidate> cluster_view::candidates(name const& model) const {
   for (auto const& [node, worker] : workers_) {
     if (!worker.reported) continue;
     for (auto const& load : worker.report.models)
-      if (load.model == model) found.push_back(candidate_of(node, worker, load));
+      if (load.model == model && load.ready) found.push_back(candidate_of(node, worker, load));
   }
   return found;
 }

@@ -5,9 +5,9 @@
 namespace mayfly::actors {
 
 engine_thread::engine_thread(worker_model model, node_id self, retention_outbox& outbox,
-                             std::shared_ptr<engine_pulse> pulse)
-    : runner_(std::move(model), self, outbox), pulse_(std::move(pulse)), load_(runner_.load()),
-      thread_([this] { loop(); }) {}
+                             std::shared_ptr<engine_pulse> pulse, want_group wants)
+    : runner_(std::move(model), self, outbox), wants_(std::move(wants)), pulse_(std::move(pulse)),
+      load_(runner_.load()), rank_(runner_.rank()), thread_([this] { loop(); }) {}
 
 engine_thread::~engine_thread() {
   {
@@ -31,7 +31,13 @@ messages::model_load engine_thread::load() const {
   return load_;
 }
 
+messages::rank_report engine_thread::rank() const {
+  std::lock_guard const lock(mutex_);
+  return rank_;
+}
+
 void engine_thread::loop() {
+  ask_for_group();
   std::vector<engine_command> commands;
   while (take_commands(commands)) {
     pulse_->busy_since = boot_clock::now().time_since_epoch().count();
@@ -70,10 +76,34 @@ void engine_thread::turn(std::vector<engine_command>& commands) {
     commands.clear();
     runner_.fail_all(errc::out_of_memory, now);
   }
+  watch_group(now);
+  publish();
+}
+
+void engine_thread::publish() {
   auto load = runner_.load();
+  auto rank = runner_.rank();
   pulse_->open = load.running + load.waiting;
   std::lock_guard const lock(mutex_);
   load_ = std::move(load);
+  rank_ = std::move(rank);
+}
+
+void engine_thread::ask_for_group() {
+  auto const* const group = runner_.group();
+  if (group != nullptr && !group->formed() && wants_) wants_(runner_.model(), group->epoch());
+}
+
+/// A lost rank ends the group here at once: the next one cannot be formed before every rank has left.
+void engine_thread::watch_group(deadline now) {
+  if (!runner_.group_lost()) return;
+  runner_.leave_group(now);
+  ask_for_group();
+}
+
+void engine_thread::form(group_offer offer) {
+  dirty_ = true;
+  if (!runner_.form_group(std::move(offer))) ask_for_group();
 }
 
 void engine_thread::run(engine_command& command) {
@@ -95,6 +125,12 @@ void engine_thread::run(engine_command& command) {
     if (cancel->asked && cancel->asked->fetch_sub(1) == 1) runner_.report_nothing(cancel->request);
   } else if (auto const* lost = std::get_if<gateway_lost_command>(&command)) {
     runner_.gateway_lost(lost->gateway, now);
+  } else if (auto* formed = std::get_if<form_command>(&command)) {
+    form(std::move(*formed->offer));
+  } else if (auto const* left = std::get_if<leave_command>(&command)) {
+    if (runner_.group() == nullptr || runner_.group()->epoch() != left->epoch) return;
+    runner_.leave_group(now);
+    ask_for_group();
   } else {
     runner_.tick(now);
   }

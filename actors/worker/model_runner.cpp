@@ -61,6 +61,8 @@ void model_runner::infer(cluster::peer_ref const& from, std::shared_ptr<messages
   choice.received = now;
   choice.ends_at = now + request->time_left;
   if (is_running(id, number)) return refuse(from, id, number, {errc::invalid_request, "it runs already", 0});
+  if (model_.group && !model_.group->formed())
+    return refuse(from, id, number, {errc::no_worker, "the group of ranks is being formed", 0});
   auto prepared = prepare(*request, choice);
   request.reset();
   if (!prepared) return refuse(from, id, number, prepared.failure());
@@ -68,7 +70,13 @@ void model_runner::infer(cluster::peer_ref const& from, std::shared_ptr<messages
   auto const handle = model_.engine->submit(std::move(*prepared));
   if (!handle) return refuse(from, id, number, handle.failure());
   choice.submitted = boot_clock::now();
-  from->send(messages::admission{id, number, 0, 0, choice.prompt_tokens});
+  messages::admission admitted{id, number, 0, 0, choice.prompt_tokens};
+  if (model_.group) {
+    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(choice.ends_at - now);
+    model_.group->hold(id, choice.prompt_tokens, left);
+    admitted.ranks = model_.group->others();
+  }
+  from->send(std::move(admitted));
   choices_.emplace(*handle, std::move(choice));
 }
 
@@ -100,6 +108,23 @@ bool model_runner::is_running(request_id request, std::uint32_t choice) const {
   return std::any_of(choices_.begin(), choices_.end(), [&](auto const& entry) {
     return entry.second.request == request && entry.second.choice == choice;
   });
+}
+
+bool model_runner::is_running(request_id request) const {
+  return std::any_of(choices_.begin(), choices_.end(),
+                     [&](auto const& entry) { return entry.second.request == request; });
+}
+
+result<void> model_runner::form_group(group_offer offer) {
+  auto const figures = model_.engine->figures();
+  return model_.group->form(std::move(offer), {figures.model_fingerprint, figures.kv_blocks,
+                                               figures.kv_block_tokens, figures.step_tokens, 0});
+}
+
+void model_runner::leave_group(deadline now) {
+  fail_all(errc::worker_lost, now);
+  model_.group->leave();
+  model_.engine->scrub();
 }
 
 void model_runner::credit(messages::credit const& credit) {
@@ -213,16 +238,21 @@ void model_runner::report_ending(ending& ended, wipe_report report, deadline now
   done.prefill = between(choice.submitted, choice.first_token);
   done.decode = between(choice.first_token, now);
   done.wiped_bytes = choice.content_bytes + ended.engine_bytes;
+  if (model_.group) done.ranks = model_.group->wiped(done.prompt_tokens + done.completion_tokens);
+  if (model_.group && !is_running(done.request)) model_.group->release(done.request);
   auto const gateway = choice.gateway;
   ended.choice = {}; // text, log probabilities, matcher: wiped here
   done.wiped_at_unix_ms = unix_milliseconds();
-  messages::holder_wiped const wiped{done.request, self_, done.choice, done.wiped_bytes,
-                                     done.wiped_at_unix_ms};
-  if (report != wipe_report::gateway) outbox_->report(wiped);
+  std::vector<messages::holder_wiped> wipes{
+      {done.request, self_, done.choice, done.wiped_bytes, done.wiped_at_unix_ms}};
+  for (auto const& [rank, bytes] : done.ranks)
+    wipes.push_back({done.request, rank, done.choice, bytes, done.wiped_at_unix_ms});
+  if (report != wipe_report::gateway)
+    for (auto const& wiped : wipes) outbox_->report(wiped);
   if (report == wipe_report::retention) return;
-  gateway->send(done);
-  told_.push_back({wiped, gateway->node(), now});
-  if (told_.size() > most_told) told_.pop_front();
+  gateway->send(std::move(done));
+  for (auto const& wiped : wipes) told_.push_back({wiped, gateway->node(), now});
+  while (told_.size() > most_told) told_.pop_front();
 }
 
 void model_runner::cancel(request_id request, wipe_report report, deadline now) {
@@ -281,7 +311,24 @@ messages::model_load model_runner::load() const {
   load.prefill_tokens = figures.prefill_tokens;
   load.decode_tokens = figures.decode_tokens;
   load.preemptions = figures.preemptions;
+  load.ready = !model_.group || model_.group->formed();
   return load;
+}
+
+messages::rank_report model_runner::rank() const {
+  messages::rank_report rank;
+  if (!model_.group) return rank;
+  auto const figures = model_.engine->figures();
+  rank.node = self_;
+  rank.model = model_.model;
+  if (model_.group->formed()) rank.leader = self_;
+  rank.ranks = model_.group->ranks();
+  rank.epoch = model_.group->epoch();
+  rank.formed = model_.group->formed();
+  rank.carrier = model_.group->carrier();
+  rank.weight_bytes = figures.weight_bytes;
+  rank.kv_bytes = figures.kv_bytes;
+  return rank;
 }
 
 } // namespace mayfly::actors

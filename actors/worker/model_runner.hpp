@@ -6,6 +6,7 @@
 // engine gets the same number of tokens; a token whose text is held back gives its credit back to the engine.
 // So a slow client stops its own sequence, and nothing piles up.
 #include "actors/retention_outbox.hpp"
+#include "actors/worker/group_lead.hpp"
 #include "actors/worker/model_language.hpp"
 #include "gpu/engine.hpp"
 #include "protocol/base/clock.hpp"
@@ -19,7 +20,8 @@ struct worker_model {
   name model;
   std::unique_ptr<gpu::engine> engine;
   std::shared_ptr<model_language const> language;
-  std::uint32_t max_running = 64; ///< the engine's max_sequences and max_queued, for the reports
+  std::shared_ptr<group_lead> group{}; ///< of the other ranks; null: this worker computes the whole model
+  std::uint32_t max_running = 64;      ///< the engine's max_sequences and max_queued, for the reports
   std::uint32_t max_waiting = 256;
 };
 
@@ -55,7 +57,19 @@ public:
   /// Erases scratch; call before the thread blocks.
   void scrub() { model_.engine->scrub(); }
 
+  /// A group of ranks is formed; without one nothing is admitted. Errors: those of group_lead::form.
+  result<void> form_group(group_offer offer);
+  /// True if there is a group and a rank of it is lost.
+  bool group_lost() { return model_.group && model_.group->lost(); }
+  /// Whoever is not formed and wants to be.
+  group_lead const* group() const noexcept { return model_.group.get(); }
+  /// What runs ends, wiped; the other ranks notice, wipe, and report themselves.
+  void leave_group(deadline now);
+
+  name const& model() const noexcept { return model_.model; }
   messages::model_load load() const;
+  /// What operations shall know of this rank; `ranks` is 0 where there is no group.
+  messages::rank_report rank() const;
   std::size_t active() const noexcept { return choices_.size(); }
 
 private:
@@ -90,6 +104,7 @@ private:
 
   result<gpu::sequence_request> prepare(messages::infer const& request, running_choice& choice) const;
   bool is_running(request_id request, std::uint32_t choice) const;
+  bool is_running(request_id request) const;
   void take_event(gpu::sequence_event& event, deadline now);
   void take_token(gpu::sequence_event const& event, running_choice& choice, deadline now);
   messages::token_logprob weigh(gpu::sequence_event const& event) const;

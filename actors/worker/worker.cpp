@@ -21,6 +21,8 @@ gpu_worker_actor::behavior_type behaviour(gpu_worker_actor::stateful_pointer<wor
       [&state](received<m::cancel> const& got) { state.cancel(got.message->request); },
       [&state](received<m::lease_forced> const& got) { state.forced(got.message->request); },
       [&state](received<m::drain_order> const& got) { state.drain(got.message->draining); },
+      [&state](take_seat const& seat) { state.take_seat(seat.offer); },
+      [&state](leave_group const& word) { state.leave(word); },
       [&state](cluster::peer_joined const& joined) { state.joined(joined); },
       [&state](cluster::peer_left const& left) { state.left(left.node); },
       [&state](cluster::process_exited const& exited) { state.left(exited.node); },

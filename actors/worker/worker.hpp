@@ -14,6 +14,7 @@ struct worker_options {
   name region;
   std::vector<worker_model> models;    ///< loaded: see load_worker_model
   std::shared_ptr<worker_watch> watch; ///< null: nobody watches
+  want_group wants;                    ///< for models that are split over ranks
   std::chrono::milliseconds report_interval{200};
   deadline (*now)() = &boot_clock::now; ///< of the reports; engines use the boot clock
 };

@@ -2,6 +2,7 @@
 
 #include "actors/process_memory.hpp"
 #include "actors/worker/admission.hpp"
+#include "actors/worker/shard_state.hpp"
 
 namespace mayfly::actors {
 
@@ -18,8 +19,8 @@ void worker_state::init(worker_options options) {
   for (auto& model : options_.models) {
     if (auto backend = mayfly::name::parse(model.engine->backend_name().view())) backend_ = *backend;
     auto const id = model.model;
-    engines_[id] =
-        std::make_unique<engine_thread>(std::move(model), options_.self, *outbox_, options_.watch->add());
+    engines_[id] = std::make_unique<engine_thread>(std::move(model), options_.self, *outbox_,
+                                                   options_.watch->add(), options_.wants);
   }
   options_.models.clear();
 }
@@ -31,6 +32,16 @@ void worker_state::infer(received<messages::infer> const& got) {
   if (judged) return engine->second->post(infer_command{got.from, got.message});
   auto const code = static_cast<std::uint16_t>(judged.failure().code);
   got.from->send(messages::admission{request.request, request.choice, code, 0, 0});
+}
+
+void worker_state::take_seat(std::shared_ptr<group_offer> const& offer) {
+  auto const engine = engines_.find(offer->model);
+  if (engine != engines_.end()) engine->second->post(form_command{offer});
+}
+
+void worker_state::leave(leave_group const& word) {
+  auto const engine = engines_.find(word.model);
+  if (engine != engines_.end()) engine->second->post(leave_command{word.epoch});
 }
 
 void worker_state::joined(cluster::peer_joined const& joined) {
@@ -52,6 +63,16 @@ void worker_state::tick() {
   report_due_ = now + options_.report_interval;
   auto const message = report();
   peers_.for_each(report_readers, [&](auto const& peer) { peer->send(message); });
+  report_ranks();
+}
+
+void worker_state::report_ranks() const {
+  for (auto const& [model, engine] : engines_) {
+    auto rank = engine->rank();
+    if (rank.ranks == 0) continue;
+    add_process_figures(rank, backend_);
+    peers_.for_each(roles_of(role::operations), [&](auto const& peer) { peer->send(rank); });
+  }
 }
 
 messages::worker_report worker_state::report() const {

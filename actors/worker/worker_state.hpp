@@ -22,6 +22,8 @@ public:
     post_all(cancel_command{request, wipe_report::both, std::move(asked)});
   }
   void drain(bool draining) { draining_ = draining; }
+  void take_seat(std::shared_ptr<group_offer> const& offer);
+  void leave(leave_group const& word);
   void joined(cluster::peer_joined const& joined);
   void left(node_id node);
   void tick();
@@ -33,6 +35,7 @@ private:
     for (auto const& [model, engine] : engines_) engine->post(command);
   }
   messages::worker_report report() const;
+  void report_ranks() const;
 
   worker_options options_;
   mayfly::name backend_;

@@ -10,8 +10,8 @@ bool only_works(messages::role_set roles) noexcept;
 /// True for a node that has a part in requests (a supervisor has none).
 bool takes_part(messages::role_set roles) noexcept;
 
-/// Whether `self` dials `other`: every other node dials every worker; among those that are no mere workers
-/// the one with the smaller id dials.
+/// Whether `self` dials `other`: every other node dials every worker, retention and operations every shard;
+/// among those that are no mere workers the one with the smaller id dials.
 bool dials(messages::member const& self, messages::member const& other) noexcept;
 
 } // namespace mayfly::cluster

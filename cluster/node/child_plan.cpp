@@ -34,10 +34,14 @@ std::vector<child_plan> plan_children(cluster_configuration const& configuration
       plans.push_back(
           {"front", front_roles, true, configuration.http.port, configuration.http.admin_port, 0});
   }
-  auto const shared_out = std::max(1U, processors / std::max(1U, configuration.workers));
+  auto const ranks = configuration.tensor_parallel;
+  auto const shared_out = std::max(1U, processors / std::max(1U, configuration.workers * ranks));
   auto const threads = configuration.threads_per_worker != 0 ? configuration.threads_per_worker : shared_out;
-  for (unsigned index = 0; index < configuration.workers; ++index)
-    plans.push_back({"worker", set_of(role::worker), false, 0, 0, threads});
+  for (unsigned index = 0; index < configuration.workers; ++index) {
+    plans.push_back({"worker", set_of(role::worker), false, 0, 0, threads, index, 0, ranks});
+    for (std::uint32_t rank = 1; rank < ranks; ++rank)
+      plans.push_back({"shard", set_of(role::shard), false, 0, 0, threads, index, rank, ranks});
+  }
   return plans;
 }
 

@@ -15,12 +15,15 @@ struct child_plan {
   bool seed = false;
   std::uint16_t http_port = 0;  ///< gateways
   std::uint16_t admin_port = 0; ///< the process with operations
-  unsigned threads = 0;         ///< workers
+  unsigned threads = 0;         ///< workers and shards
+  std::uint32_t group = 0;      ///< which worker, where its models are split over ranks
+  std::uint32_t rank = 0;
+  std::uint32_t ranks = 1;
 };
 
-/// One front node and N workers; split: every role a process, gateways on successive ports; joining another
-/// host's cluster: workers alone. `processors` are shared out among the workers where the configuration says
-/// nothing.
+/// One front node and N workers, each with the shards of its group beside it; split: every role a process,
+/// gateways on successive ports; joining another host's cluster: workers alone. `processors` are shared out
+/// among the workers where the configuration says nothing.
 std::vector<child_plan> plan_children(cluster_configuration const& configuration, unsigned processors);
 
 } // namespace mayfly::node

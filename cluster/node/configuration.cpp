@@ -1,6 +1,7 @@
 #include "cluster/node/configuration.hpp"
 
 #include "cluster/node/role_names.hpp"
+#include "gpu/collective/shared_memory/segment.hpp"
 #include "protocol/crypto/encoding.hpp"
 #include "protocol/crypto/keys.hpp"
 #include "protocol/crypto/secret_file.hpp"
@@ -172,6 +173,8 @@ private:
   std::vector<std::string> taken_;
 };
 
+constexpr std::int64_t most_ranks = gpu::shared_memory::most_ranks;
+
 // A prompt travels in one message of at most 64 MiB, and JSON's escapes only shrink on the way.
 constexpr std::int64_t most_body_bytes = std::int64_t{32} << 20;
 
@@ -270,6 +273,8 @@ void read_node(section root, node_configuration& into) {
   read_http(root.table("http"), into.http);
   into.models = read_models(root);
   root.number("threads", into.threads, 0, 1024);
+  root.number("rank", into.rank, 0, most_ranks - 1);
+  root.number("ranks", into.ranks, 1, most_ranks);
   root.number("control", into.control, -1, 1 << 20);
   root.finish();
 }
@@ -280,6 +285,7 @@ void read_cluster(section root, cluster_configuration& into) {
   root.flag("split", into.split);
   root.number("gateways", into.gateways, 1, 64);
   root.number("threads_per_worker", into.threads_per_worker, 0, 1024);
+  root.number("tensor_parallel", into.tensor_parallel, 1, most_ranks);
   root.named("listen", into.listen);
   root.named("worker_host", into.worker_host);
   root.named("region", into.region);

@@ -66,6 +66,8 @@ struct node_configuration {
   http_configuration http;
   std::vector<model_configuration> models;
   unsigned threads = 0;
+  std::uint32_t rank = 0; ///< of `ranks` that its models are split over; a worker is rank 0, a shard another
+  std::uint32_t ranks = 1;
   int control = -1; ///< descriptor of the supervisor's channel; -1: none
 };
 
@@ -75,9 +77,10 @@ struct cluster_configuration {
   unsigned workers = 1;
   bool split = false;
   std::uint32_t gateways = 1;
-  unsigned threads_per_worker = 0; ///< 0: the processors shared out evenly
-  name listen;                     ///< of the seed; empty: loopback, any free port
-  name worker_host;                ///< address that workers bind; default 127.0.0.1
+  unsigned threads_per_worker = 0;   ///< of each rank; 0: the processors shared out evenly
+  std::uint32_t tensor_parallel = 1; ///< ranks that each worker's models are split over
+  name listen;                       ///< of the seed; empty: loopback, any free port
+  name worker_host;                  ///< address that workers bind; default 127.0.0.1
   name region;
   std::vector<seed_configuration> join; ///< another host's seeds: run workers alone
   http_configuration http;

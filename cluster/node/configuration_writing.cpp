@@ -97,6 +97,8 @@ void write_head(toml_writer& out, node_configuration const& node) {
   out.string("receipts", node.receipts.native());
   out.string("request_log", node.request_log.native());
   out.integer("threads", node.threads);
+  out.integer("rank", node.rank);
+  out.integer("ranks", node.ranks);
   out.integer("control", node.control);
 }
 

@@ -8,15 +8,40 @@
 namespace mayfly::node {
 namespace {
 
-gpu::engine_options options_of(model_configuration const& model, unsigned threads) {
+gpu::engine_options options_of(model_configuration const& model, node_configuration const& node) {
   gpu::engine_options options;
   options.model = model.descriptor < 0 ? gpu::model_file(model.file) : gpu::model_file(model.descriptor);
   options.context_tokens = model.context_tokens;
   options.kv_bytes = model.kv_bytes;
   options.max_sequences = model.max_sequences;
   options.max_queued = model.max_queued;
-  options.threads = threads;
+  options.threads = node.threads;
+  options.part.rank = node.rank;
+  options.part.ranks = node.ranks;
   return options;
+}
+
+result<void> load_whole(name const& id, gpu::engine_options options, loaded_models& into) {
+  std::shared_ptr<actors::group_lead> group;
+  if (options.part.ranks > 1) {
+    group = std::make_shared<actors::group_lead>(options.part.ranks);
+    options.part.group = group->seat();
+    options.part.others = group;
+  }
+  auto loaded = actors::load_worker_model(id, options);
+  if (!loaded) return loaded.failure();
+  loaded->group = std::move(group);
+  into.whole.push_back(std::move(*loaded));
+  return {};
+}
+
+result<void> load_shard(name const& id, gpu::engine_options options, loaded_models& into) {
+  auto const seat = std::make_shared<gpu::seat>(options.part.rank, options.part.ranks);
+  options.part.group = seat;
+  auto engine = gpu::shard_engine::load(options);
+  if (!engine) return engine.failure();
+  into.shards.push_back({id, std::move(*engine), seat});
+  return {};
 }
 
 } // namespace
@@ -30,17 +55,20 @@ result<void> open_model_files(node_configuration& configuration, start_step& ste
   return {};
 }
 
-result<std::vector<actors::worker_model>> load_models(node_configuration const& configuration,
-                                                      start_step& step) {
-  std::vector<actors::worker_model> models;
-  if (!has_role(configuration.roles, messages::role::worker)) return models;
+result<loaded_models> load_models(node_configuration const& configuration, start_step& step) {
+  loaded_models models;
+  bool const works = has_role(configuration.roles, messages::role::worker);
+  if (!works && !has_role(configuration.roles, messages::role::shard)) return models;
   for (auto const& model : configuration.models) {
     step = {model.file.native(), "Is the file whole, and a model of a kind that Mayfly's README names?"};
-    auto loaded = actors::load_worker_model(model.id, options_of(model, configuration.threads));
-    if (!loaded && loaded.failure().code == errc::out_of_memory)
+    auto const options = options_of(model, configuration);
+    auto const loaded = works ? load_whole(model.id, options, models) : load_shard(model.id, options, models);
+    if (loaded) continue;
+    if (loaded.failure().code == errc::out_of_memory)
       step.advice = "Give it less with [[model]] kv_bytes, or run fewer workers";
-    if (!loaded) return loaded.failure();
-    models.push_back(std::move(*loaded));
+    if (configuration.ranks > 1 && loaded.failure().code == errc::unsupported)
+      step.advice = "Split it over fewer ranks (--tensor-parallel)";
+    return loaded.failure();
   }
   return models;
 }

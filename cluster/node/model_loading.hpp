@@ -1,4 +1,5 @@
 #pragma once
+#include "actors/worker/shard.hpp"
 #include "actors/worker/worker.hpp"
 #include "cluster/node/configuration.hpp"
 #include "cluster/node/start_step.hpp"
@@ -9,8 +10,14 @@ namespace mayfly::node {
 /// are dropped. Errors: io (`number` is errno). `step` follows, here and below, which file it is.
 result<void> open_model_files(node_configuration& configuration, start_step& step);
 
-/// Loads weights, vocabulary and template of every model. Errors: those of the engine and of the text layer.
-result<std::vector<actors::worker_model>> load_models(node_configuration const& configuration,
-                                                      start_step& step);
+/// What a worker runs, or a shard.
+struct loaded_models {
+  std::vector<actors::worker_model> whole; ///< rank 0's share where a model is split
+  std::vector<actors::shard_model> shards;
+};
+
+/// Loads every model that the node's role runs: its rank's share of the weights and, for a worker, vocabulary
+/// and template. Errors: those of the engine and of the text layer.
+result<loaded_models> load_models(node_configuration const& configuration, start_step& step);
 
 } // namespace mayfly::node

@@ -1,10 +1,12 @@
 #include "cluster/node/node_process.hpp"
 
+#include "cluster/membership/dialling.hpp"
 #include "cluster/node/control_channel.hpp"
 #include "cluster/node/event_log.hpp"
 #include "cluster/node/hardening.hpp"
 #include "cluster/node/http_surface.hpp"
 #include "cluster/node/model_loading.hpp"
+#include "cluster/node/rank_wiring.hpp"
 #include "cluster/node/status_json.hpp"
 #include "cluster/node/tick_source.hpp"
 #include "cluster/node_links.hpp"
@@ -59,12 +61,16 @@ private:
   result<void> check() const {
     if (configuration_.secret_key.empty())
       return error{errc::configuration, "a node needs secret_key_file: `mayfly keys make FILE` makes one", 0};
+    if (configuration_.ranks > 1 && !control_)
+      return error{errc::configuration, "a model is split over ranks by `mayfly up` alone", 0};
+    if (has_role(configuration_.roles, role::shard) != (configuration_.rank != 0))
+      return error{errc::configuration, "a shard is a rank beside the first, of `mayfly up`", 0};
     if (only_works() && !configuration_.seeds.empty())
       return error{errc::configuration, "a worker connects nowhere: name it as a seed_node of the others", 0};
     return {};
   }
 
-  bool only_works() const { return configuration_.roles == static_cast<messages::role_set>(role::worker); }
+  bool only_works() const { return cluster::only_works(configuration_.roles); }
 
   result<void> start() {
     if (auto checked = check(); !checked) return checked;
@@ -77,7 +83,8 @@ private:
     auto models = load_models(configuration_, step_);
     if (!models) return models.failure();
     step_ = {(configuration_.state_directory / configuration_.receipts).native(), "May this user write it?"};
-    auto roles = role_host::start(configuration_, std::move(*models));
+    auto roles = role_host::start(configuration_, std::move(*models),
+                                  [this](name const& model, auto after) { wish_for_group(model, after); });
     if (!roles) return roles.failure();
     roles_ = std::move(*roles);
     step_ = {configuration_.listen.text(),
@@ -106,7 +113,7 @@ private:
   /// What only this process's first user may read; later paths are relative to the state directory, which may
   /// lie where the unprivileged user cannot walk.
   result<void> open_files() {
-    if (has_role(configuration_.roles, role::worker))
+    if (has_role(configuration_.roles, role::worker) || has_role(configuration_.roles, role::shard))
       if (auto opened = open_model_files(configuration_, step_); !opened) return opened;
     if (has_role(configuration_.roles, role::gateway) && configuration_.http.tls) {
       step_ = {configuration_.http.certificate.native() + ", " + configuration_.http.private_key.native(),
@@ -209,11 +216,34 @@ private:
       stopping_ = true;
       return false;
     }
-    for (auto const& frame : *frames) {
+    for (auto& frame : *frames) {
       if (frame.type == control_type::view) take_view(frame);
       if (frame.type == control_type::status_query) answer_status(frame);
+      if (frame.type == control_type::group_seat) take_seat(frame);
+      if (frame.type == control_type::group_over) leave_group(frame);
     }
     return true;
+  }
+
+  /// By the threads of ranks.
+  void wish_for_group(name const& model, std::uint64_t after) {
+    ephemeral_bytes body;
+    wire::encode(group_wish{model, after}, body);
+    (void)control_->send(control_type::group_wish, body.reveal());
+  }
+
+  void take_seat(control_frame& frame) {
+    auto seat = wire::decode<group_seat>(frame.body);
+    if (!seat) return;
+    auto offer = wire_group(*seat, std::move(frame.descriptors));
+    if (offer) return roles_->take_seat(std::make_shared<actors::group_offer>(std::move(*offer)));
+    event_log("group_not_joined").with("model", seat->model.text()).with("why", in_words(offer.failure()));
+    wish_for_group(seat->model, seat->epoch);
+  }
+
+  void leave_group(control_frame const& frame) {
+    if (auto const word = wire::decode<group_wish>(frame.body))
+      roles_->leave_group({word->model, word->after});
   }
 
   void take_view(control_frame const& frame) {

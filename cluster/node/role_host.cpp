@@ -36,20 +36,22 @@ role_host::~role_host() {
   gateway_ = actors::gateway_actor();
   scheduler_ = actors::scheduler_actor();
   worker_ = actors::gpu_worker_actor();
+  shard_ = actors::shard_actor();
   retention_ = actors::retention_actor();
   operations_ = actors::operations_actor();
   system_.await_all_actors_done();
 }
 
 result<std::unique_ptr<role_host>> role_host::start(node_configuration const& configuration,
-                                                    std::vector<actors::worker_model> models) {
+                                                    loaded_models models, actors::want_group wants) {
   std::unique_ptr<role_host> host(new role_host);
-  if (auto spawned = host->spawn(configuration, std::move(models)); !spawned) return spawned.failure();
+  if (auto spawned = host->spawn(configuration, std::move(models), std::move(wants)); !spawned)
+    return spawned.failure();
   return host;
 }
 
-result<void> role_host::spawn(node_configuration const& configuration,
-                              std::vector<actors::worker_model> models) {
+result<void> role_host::spawn(node_configuration const& configuration, loaded_models models,
+                              actors::want_group wants) {
   auto const keep = [this](auto const& actor) {
     actors::register_routes(routes_, actor);
     all_.push_back(caf::actor_cast<caf::actor>(actor));
@@ -60,14 +62,9 @@ result<void> role_host::spawn(node_configuration const& configuration,
     if (auto spawned = spawn_retention(configuration); !spawned) return spawned;
     keep(retention_);
   }
-  if (has_role(configuration.roles, role::worker)) {
-    actors::worker_options options;
-    options.self = configuration.node;
-    options.region = configuration.region;
-    options.models = std::move(models);
-    options.watch = watch_;
-    keep(worker_ = actors::spawn_worker(system_, std::move(options)));
-  }
+  spawn_rank(configuration, std::move(models), std::move(wants));
+  if (worker_) keep(worker_);
+  if (shard_) keep(shard_);
   if (has_role(configuration.roles, role::gateway)) {
     actors::gateway_options options;
     options.self = configuration.node;
@@ -77,6 +74,36 @@ result<void> role_host::spawn(node_configuration const& configuration,
     keep(gateway_ = actors::spawn_gateway(system_, std::move(options)));
   }
   return {};
+}
+
+void role_host::spawn_rank(node_configuration const& configuration, loaded_models models,
+                           actors::want_group wants) {
+  if (has_role(configuration.roles, role::worker)) {
+    actors::worker_options options;
+    options.self = configuration.node;
+    options.region = configuration.region;
+    options.models = std::move(models.whole);
+    options.watch = watch_;
+    options.wants = std::move(wants);
+    worker_ = actors::spawn_worker(system_, std::move(options));
+  } else if (has_role(configuration.roles, role::shard)) {
+    actors::shard_options options;
+    options.self = configuration.node;
+    options.models = std::move(models.shards);
+    options.watch = watch_;
+    options.wants = std::move(wants);
+    shard_ = actors::spawn_shard(system_, std::move(options));
+  }
+}
+
+void role_host::take_seat(std::shared_ptr<actors::group_offer> offer) {
+  if (worker_) caf::anon_send(worker_, actors::take_seat{offer});
+  if (shard_) caf::anon_send(shard_, actors::take_seat{std::move(offer)});
+}
+
+void role_host::leave_group(actors::leave_group word) {
+  if (worker_) caf::anon_send(worker_, word);
+  if (shard_) caf::anon_send(shard_, std::move(word));
 }
 
 result<void> role_host::spawn_retention(node_configuration const& configuration) {

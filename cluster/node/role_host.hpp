@@ -2,8 +2,10 @@
 // The roles of one process: spawned, routed, and fed with peers and ticks.
 #include "actors/actors.hpp"
 #include "actors/gateway/gateway_view.hpp"
+#include "actors/worker/shard.hpp"
 #include "actors/worker/worker.hpp"
 #include "cluster/node/configuration.hpp"
+#include "cluster/node/model_loading.hpp"
 #include "cluster/router.hpp"
 
 #include <caf/actor_system.hpp>
@@ -14,10 +16,10 @@ namespace mayfly::node {
 
 class role_host {
 public:
-  /// Spawns the actors of `configuration`'s roles and fills the routes. `models` are a worker's, loaded.
+  /// Spawns the actors of `configuration`'s roles and fills the routes. `wants` is asked for groups of ranks.
   /// Errors: those of the retention store.
   static result<std::unique_ptr<role_host>> start(node_configuration const& configuration,
-                                                  std::vector<actors::worker_model> models);
+                                                  loaded_models models, actors::want_group wants);
   ~role_host(); ///< ends every actor; what they held is wiped
 
   caf::actor_system& system() noexcept { return system_; }
@@ -28,6 +30,9 @@ public:
   void tick();
   /// Take nothing new, finish what runs.
   void drain(cluster::peer_ref const& self);
+  /// A group of ranks is formed, or over, for the worker or the shard here.
+  void take_seat(std::shared_ptr<actors::group_offer> offer);
+  void leave_group(actors::leave_group word);
   /// What the gateway still answers fails now.
   void end_answers();
   /// True while a request's session has not said that all is over and wiped, or an engine works.
@@ -42,7 +47,8 @@ public:
 
 private:
   role_host();
-  result<void> spawn(node_configuration const& configuration, std::vector<actors::worker_model> models);
+  result<void> spawn(node_configuration const& configuration, loaded_models models, actors::want_group wants);
+  void spawn_rank(node_configuration const& configuration, loaded_models models, actors::want_group wants);
   result<void> spawn_retention(node_configuration const& configuration);
 
   caf::actor_system_config system_options_;
@@ -53,6 +59,7 @@ private:
   actors::gateway_actor gateway_;
   actors::scheduler_actor scheduler_;
   actors::gpu_worker_actor worker_;
+  actors::shard_actor shard_;
   actors::retention_actor retention_;
   actors::operations_actor operations_;
   std::vector<caf::actor> all_;

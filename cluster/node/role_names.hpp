@@ -14,6 +14,7 @@ inline constexpr role_name role_names[] = {
     {messages::role::gateway, "gateway"},       {messages::role::scheduler, "scheduler"},
     {messages::role::worker, "worker"},         {messages::role::retention, "retention"},
     {messages::role::operations, "operations"}, {messages::role::supervisor, "supervisor"},
+    {messages::role::shard, "shard"},
 };
 
 } // namespace mayfly::node

@@ -15,6 +15,16 @@ void write_report(json_writer& out, std::string_view key, std::optional<Report> 
   actors::api::write_message(out, *report);
 }
 
+void write_ranks(json_writer& out, std::vector<messages::rank_report> const& ranks) {
+  out.raw(", \"ranks\": [");
+  bool first = true;
+  for (auto const& rank : ranks) {
+    if (!std::exchange(first, false)) out.raw(", ");
+    actors::api::write_message(out, rank);
+  }
+  out.raw("]");
+}
+
 void write_node(json_writer& out, actors::node_status const& node) {
   out.raw("{\"node\": ").string(node.member.node.text()).raw(", \"roles\": [");
   bool first = true;
@@ -28,6 +38,7 @@ void write_node(json_writer& out, actors::node_status const& node) {
   out.raw(", \"linked\": ").boolean(node.linked);
   if (!node.linked) out.raw(", \"lost_ms\": ").number(std::int64_t{node.lost_for.count()});
   write_report(out, "worker", node.worker);
+  if (!node.ranks.empty()) write_ranks(out, node.ranks);
   write_report(out, "gateway", node.gateway);
   write_report(out, "retention", node.retention);
   out.raw("}");

@@ -108,6 +108,7 @@ void supervisor::tick() {
   std::erase_if(exited_, [](auto const& gone) {
     return unix_milliseconds() - gone.at_unix_ms > std::chrono::milliseconds(exited_memory).count();
   });
+  if (!stopping_) form_groups();
   take_remote_view();
   if (announcer_) watch_seeds();
   if (now >= next_key_check_) check_keys();
@@ -165,6 +166,7 @@ void supervisor::ended(slot& child, child_exit exit) {
   exited_.push_back({child.member.node, unix_milliseconds()});
   child.process.reset();
   child.ready = child.serves = false;
+  rank_ended(child);
   child.start_due = boot_clock::now() + pause;
   if (has_role(child.plan.roles, messages::role::operations)) answer_without_operations();
   ++child.restart_count;
@@ -213,6 +215,8 @@ void supervisor::handle(slot& child, control_frame const& frame) {
     return start_refused(child, frame);
   case control_type::status_answer:
     return pass_status(frame);
+  case control_type::group_wish:
+    return take_wish(child, frame);
   default:
     return;
   }
@@ -305,14 +309,19 @@ void supervisor::begin_stop() {
   end_children();
 }
 
-/// Gateways first: what they still answer needs the others.
+/// Gateways first: what they still answer needs the others. Shards last: workers may need them to the end.
 void supervisor::end_children() {
-  bool const gateways_left = std::ranges::any_of(children_, [](slot const& child) {
-    return child.process && has_role(child.plan.roles, messages::role::gateway);
-  });
+  auto const some_left = [this](messages::role role) {
+    return std::ranges::any_of(
+        children_, [role](slot const& child) { return child.process && has_role(child.plan.roles, role); });
+  };
+  bool const gateways_left = some_left(messages::role::gateway);
+  bool const workers_left = some_left(messages::role::worker);
   for (auto& child : children_) {
     bool const is_gateway = has_role(child.plan.roles, messages::role::gateway);
-    if (!child.process || child.told_to_end || (gateways_left && !is_gateway)) continue;
+    bool const waits =
+        (gateways_left && !is_gateway) || (workers_left && has_role(child.plan.roles, messages::role::shard));
+    if (!child.process || child.told_to_end || waits) continue;
     child.told_to_end = true;
     child.process->send_signal(SIGTERM);
   }

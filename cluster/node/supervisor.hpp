@@ -8,6 +8,7 @@
 #include "cluster/node/cluster_file.hpp"
 #include "cluster/node/command_socket.hpp"
 #include "cluster/node/key_directory.hpp"
+#include "cluster/node/rank_group.hpp"
 #include "cluster/node/restart_policy.hpp"
 #include "cluster/node/start_step.hpp"
 
@@ -82,6 +83,13 @@ private:
   void kill_frozen(slot& child);
   void record_children() const;
 
+  // supervisor_groups.cpp
+  void take_wish(slot const& child, control_frame const& frame);
+  void rank_ended(slot const& child);
+  void form_groups();
+  result<void> offer_seats(std::uint32_t group, name const& model, std::uint64_t epoch);
+  std::vector<slot*> ranks_of(std::uint32_t group);
+
   messages::member_view local_view() const;
   std::vector<messages::bytes32> trusted_keys() const;
   void tell_everyone();
@@ -111,6 +119,7 @@ private:
   std::string refusal_;
   bool was_whole_ = false; ///< every child has been ready at the same time
   std::vector<slot> children_;
+  std::map<std::pair<std::uint32_t, name>, rank_group> groups_; ///< by worker and model
   std::vector<messages::exited_member> exited_;
   messages::member_view remote_view_;
   std::mutex heard_mutex_;

@@ -3,6 +3,7 @@
 #include "actors/accounts/key_file.hpp"
 #include "actors/gateway/http/certificate.hpp"
 #include "cluster/membership/announcer.hpp"
+#include "cluster/membership/dialling.hpp"
 #include "cluster/node/event_log.hpp"
 #include "cluster/node/hardening.hpp"
 #include "cluster/node/supervisor.hpp"
@@ -195,8 +196,7 @@ node_configuration supervisor::configure(slot const& child, crypto::link_key key
   }
   node.trusted = trusted_keys();
   node.seed = child.plan.seed;
-  if (!node.seed && node.roles != static_cast<messages::role_set>(messages::role::worker) &&
-      configuration_.join.empty())
+  if (!node.seed && !cluster::only_works(node.roles) && configuration_.join.empty())
     node.seeds.push_back({{}, seed_keys_.public_key}); // whom other hosts announce themselves to
   node.state_directory = std::filesystem::absolute(configuration_.directory / "state");
   node.http = configuration_.http;
@@ -210,6 +210,8 @@ node_configuration supervisor::configure(slot const& child, crypto::link_key key
   if (node.http.tls) node.http.certificate = std::filesystem::absolute(node.http.certificate);
   if (node.http.tls) node.http.private_key = std::filesystem::absolute(node.http.private_key);
   node.threads = child.plan.threads;
+  node.rank = child.plan.rank;
+  node.ranks = child.plan.ranks;
   return node;
 }
 

@@ -14,6 +14,7 @@ struct engine_parts {
   std::unique_ptr<kv_memory> kv;
   kv_shape shape; ///< of this rank's share
   tensor_parallel part{};
+  std::uint64_t fingerprint = 0; ///< of the model file's tensors
 };
 
 class executor {
@@ -23,6 +24,7 @@ public:
   backend& device() noexcept { return *parts_.device; }
   model const& network() const noexcept { return *parts_.network; }
   kv_shape const& shape() const noexcept { return parts_.shape; }
+  std::uint64_t fingerprint() const noexcept { return parts_.fingerprint; }
   literal device_name() const noexcept { return parts_.device->name(); }
 
   /// See model::forward.

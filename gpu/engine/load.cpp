@@ -27,6 +27,21 @@ result<std::uint32_t> count_blocks(engine_options const& options, hyper_paramete
   return static_cast<std::uint32_t>(std::min<std::size_t>(blocks, UINT32_MAX));
 }
 
+/// FNV-1a (Fowler, Noll, Vo) over names, types and shapes: tells files apart by mistake, not by malice.
+std::uint64_t fingerprint_of(gguf_file const& file) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  auto const mix = [&hash](std::uint64_t value) { hash = (hash ^ value) * 0x100000001b3U; };
+  for (auto const name : file.tensor_names()) {
+    for (char const each : name) mix(static_cast<unsigned char>(each));
+    auto const tensor = *file.tensor(name);
+    mix(static_cast<std::uint64_t>(tensor.type));
+    mix(tensor.rows);
+    mix(tensor.columns);
+  }
+  mix(file.size_bytes());
+  return hash;
+}
+
 result<void> check(engine_options const& options) {
   if (options.step_tokens == 0 || options.step_tokens > 1U << 16U)
     return error{errc::configuration, "step_tokens is out of range", options.step_tokens};
@@ -63,7 +78,8 @@ result<loaded_model> load_parts(engine_options const& options) {
   auto const shape = kv_shape_of(p, *blocks, options.block_tokens, (*network)->kv_heads());
   auto kv = (*device)->create_kv_memory(shape);
   if (!kv) return kv.failure();
-  engine_parts parts{std::move(*device), std::move(*network), std::move(*kv), shape, part};
+  engine_parts parts{std::move(*device),    std::move(*network), std::move(*kv), shape, part,
+                     fingerprint_of(**file)};
   batch_limits const step{sequences, options.step_tokens, options.prefill_tokens_beside_decode};
   return loaded_model{std::move(parts), {context, step, options.max_queued}};
 }

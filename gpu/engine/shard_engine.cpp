@@ -32,10 +32,18 @@ public:
     return executor_.synchronize_device();
   }
 
-  literal backend_name() const noexcept override { return executor_.device_name(); }
-  std::size_t weight_bytes() const noexcept override { return executor_.network().weight_bytes(); }
-  std::size_t kv_bytes() const noexcept override { return executor_.shape().blocks * kv_block_bytes(); }
+  engine_figures figures() const noexcept override {
+    engine_figures figures;
+    figures.weight_bytes = executor_.network().weight_bytes();
+    figures.kv_bytes = executor_.shape().blocks * kv_block_bytes();
+    figures.kv_blocks = executor_.shape().blocks;
+    figures.kv_block_tokens = executor_.shape().block_tokens;
+    figures.model_fingerprint = executor_.fingerprint();
+    figures.step_tokens = limits_.step.tokens;
+    return figures;
+  }
   std::size_t kv_block_bytes() const noexcept override { return executor_.shape().block_bytes(); }
+  literal backend_name() const noexcept override { return executor_.device_name(); }
 
 private:
   /// A device that fails leaves the others with sums that hold nothing of this rank: the group ends.

@@ -176,4 +176,12 @@ std::optional<tensor_view> gguf_file::tensor(std::string_view name) const {
   return found->second;
 }
 
+void gguf_file::release(tensor_view const& tensor) const noexcept {
+  if (!mapped_ || tensor.data.empty()) return;
+  auto const page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  auto const address = reinterpret_cast<std::uintptr_t>(tensor.data.data());
+  auto const begin = address / page * page;
+  ::madvise(reinterpret_cast<void*>(begin), address - begin + tensor.data.size(), MADV_DONTNEED);
+}
+
 } // namespace mayfly::gpu

@@ -41,6 +41,9 @@ public:
 
   /// Shapes are as in tensor.hpp: GGUF's ne[0] is `columns`, the product of the others `rows`.
   std::optional<tensor_view> tensor(std::string_view name) const;
+  /// Takes a tensor's pages out of this process's memory, where the file is mapped: who has repacked it needs
+  /// them no more. They are read again if need be.
+  void release(tensor_view const& tensor) const noexcept;
   /// In the order of the file.
   std::vector<std::string_view> const& tensor_names() const noexcept { return names_; }
   std::size_t size_bytes() const noexcept { return bytes_.size(); }

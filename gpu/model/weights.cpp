@@ -23,6 +23,7 @@ weight weight_loader::load(std::string const& name, std::uint64_t rows, std::uin
     return nullptr;
   }
   loaded_bytes_ += (*packed)->size_bytes();
+  file_.release(*tensor);
   return std::move(*packed);
 }
 

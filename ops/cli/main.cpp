@@ -89,10 +89,15 @@ void declare_up(command_line& line) {
                  "cluster configuration (TOML); what stands on the command line counts over it")
       ->type_name("FILE");
   up->add_option("--model", line.up.models, "GGUF file to serve; repeat for several")->type_name("FILE");
+  up->add_option("--tensor-parallel", cluster.tensor_parallel,
+                 "split each worker's models over this many ranks, a process each")
+      ->type_name("RANKS")
+      ->check(from(1, 16));
   up->add_option("--workers", cluster.workers, "worker processes")
       ->check(from(0, 1024))
       ->capture_default_str();
-  up->add_option("--threads", cluster.threads_per_worker, "threads a worker (0: share out the processors)");
+  up->add_option("--threads", cluster.threads_per_worker,
+                 "threads of each worker or rank (0: share out the processors)");
   up->add_option("--address", cluster.http.address, "HTTP address; beyond loopback only with --tls")
       ->capture_default_str();
   up->add_option("--port", cluster.http.port, "HTTP port (0: any free one)")->capture_default_str();

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <iostream>
 #include <thread>
+#include <tuple>
+#include <vector>
 
 namespace mayfly::cli {
 namespace {
@@ -114,6 +116,39 @@ void print_workers(json::object const& cluster) {
                 "of another)\n");
 }
 
+/// One line a rank, groups by model and rank 0's node; a rank that waits for its group has none.
+void print_groups(json::object const& cluster) {
+  struct line {
+    std::string model, leader, node;
+    json::object const* rank;
+  };
+  std::vector<line> lines;
+  for (auto const& entry : array_in(cluster, "nodes")) {
+    auto const& node = entry.get_object();
+    if (!is_linked(node)) continue;
+    for (auto const& each : array_in(node, "ranks")) {
+      auto const& rank = each.get_object();
+      lines.push_back({text_of(rank, "model"), text_of(rank, "leader"), text_of(node, "node"), &rank});
+    }
+  }
+  if (lines.empty()) return;
+  std::ranges::sort(lines, {}, [](line const& one) {
+    return std::tuple(one.model, one.leader, number_in(*one.rank, "rank"));
+  });
+  std::printf("\n%-32s %-6s %-17s %-14s %-9s %6s %9s %9s %9s\n", "GROUP OF RANKS", "RANK", "NODE", "CARRIER",
+              "STATE", "EPOCH", "WTS MiB", "KV MiB", "RES MiB");
+  for (auto const& one : lines) {
+    auto const& rank = *one.rank;
+    auto const* formed = rank.if_contains("formed");
+    auto const mebibytes = [&](char const* key) { return number_in(rank, key) / (1 << 20); };
+    std::printf(
+        "%-32s %.0f/%-4.0f %-17s %-14s %-9s %6.0f %9.1f %9.1f %9.0f\n", one.model.c_str(),
+        number_in(rank, "rank"), number_in(rank, "ranks"), one.node.c_str(), text_of(rank, "carrier").c_str(),
+        formed != nullptr && *formed == json::value(true) ? "formed" : "waiting", number_in(rank, "epoch"),
+        mebibytes("weight_bytes"), mebibytes("kv_bytes"), mebibytes("resident_bytes"));
+  }
+}
+
 /// How long the process of a node has run; 0 where another host runs it.
 double up_ms(json::object const& status, std::string const& node) {
   for (auto const& entry : array_in(status, "processes"))
@@ -157,6 +192,9 @@ void print_warnings(json::object const& cluster) {
     if (!is_linked(node)) continue;
     for (auto const* role : {"gateway", "worker"})
       unlocked += number_in(object_in(node, role), "unlocked_bytes");
+    bool const is_shard = joined(array_in(node, "roles")) == "shard"; // of a worker it is said already
+    for (auto const& rank : array_in(node, "ranks"))
+      unlocked += is_shard ? number_in(rank.get_object(), "unlocked_bytes") : 0;
     lost += number_in(object_in(node, "gateway"), "log_records_lost");
   }
   if (unlocked > 0)
@@ -184,6 +222,7 @@ int show(std::filesystem::path const& directory, bool as_json) {
   auto const& cluster = object_in(status, "cluster");
   if (cluster.empty()) return 0;
   print_workers(cluster);
+  print_groups(cluster);
   print_totals(status, cluster);
   print_warnings(cluster);
   return 0;

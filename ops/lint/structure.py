@@ -52,7 +52,7 @@ ROOMS = [
     ("actors/scheduler/", ("actors/scheduler/", "actors/actors.hpp", "actors/peer_table.hpp", "protocol/", "cluster/")),
     ("actors/worker/", ("actors/worker/", "actors/actors.hpp", "actors/peer_table.hpp", "actors/retention_outbox.hpp",
                         "actors/process_memory.hpp", "protocol/",
-                        "cluster/", "gpu/engine.hpp", "gpu/text/", "gpu/formats/gguf.hpp")),
+                        "cluster/", "gpu/engine.hpp", "gpu/group.hpp", "gpu/collective/collective.hpp", "gpu/text/", "gpu/formats/gguf.hpp")),
     ("actors/", ("actors/", "protocol/", "cluster/")),
 ]
 NOT_INCLUDED = ("cluster/node/", "ops/")
@@ -101,7 +101,10 @@ def function_lengths(text):
         found = start.match(line)
         if not found or line.strip().startswith(("}", "//", "*", "return", "[")) or "= [" in line or "([" in line:
             continue
-        closing = found.group(1) + "}"
+        indent = found.group(1)
+        if line.strip().startswith(":"):  # a constructor's initialisers stand four columns further in
+            indent = indent[4:]
+        closing = indent + "}"
         for end in range(index + 1, len(lines)):
             if lines[end].startswith(closing) and not lines[end][len(closing):].strip().startswith(("else", "while")):
                 yield index + 1, end - index + 1

@@ -34,6 +34,18 @@ public:
     return figures_;
   }
 
+  void lock(void* memory, std::size_t size) noexcept {
+    madvise(memory, size, MADV_DONTDUMP);
+    std::scoped_lock guard(mutex_);
+    secure(memory, size);
+    figures_.reserved_bytes += size;
+  }
+  void unlock(void* memory, std::size_t size) noexcept {
+    munlock(memory, size);
+    std::scoped_lock guard(mutex_);
+    forget(memory, size);
+  }
+
 private:
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {
     if (alignment > page_bytes) throw std::bad_alloc();
@@ -84,16 +96,23 @@ private:
     void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     madvise(memory, size, MADV_DONTDUMP);
-    if (mlock(memory, size) != 0) {
-      unlocked_.push_back(memory);
-      figures_.unlocked_bytes += size;
-    }
+    secure(memory, size);
     figures_.reserved_bytes += size;
     return memory;
   }
 
   void unmap(void* memory, std::size_t size) {
     munmap(memory, size);
+    forget(memory, size);
+  }
+
+  void secure(void* memory, std::size_t size) {
+    if (mlock(memory, size) == 0) return;
+    unlocked_.push_back(memory);
+    figures_.unlocked_bytes += size;
+  }
+
+  void forget(void* memory, std::size_t size) {
     figures_.reserved_bytes -= size;
     if (std::erase(unlocked_, memory) != 0) figures_.unlocked_bytes -= size;
   }
@@ -116,5 +135,7 @@ locked_pool& pool() noexcept {
 
 std::pmr::memory_resource& locked_memory() noexcept { return pool(); }
 locked_memory_figures locked_memory_usage() noexcept { return pool().figures(); }
+void lock_content(void* memory, std::size_t bytes) noexcept { pool().lock(memory, bytes); }
+void unlock_content(void* memory, std::size_t bytes) noexcept { pool().unlock(memory, bytes); }
 
 } // namespace mayfly

@@ -19,4 +19,10 @@ std::pmr::memory_resource& locked_memory() noexcept;
 
 locked_memory_figures locked_memory_usage() noexcept;
 
+/// Memory for content that is mapped elsewhere (whole pages): locked, left out of core dumps; what mlock
+/// refuses counts as unlocked. Its owner wipes it.
+void lock_content(void* memory, std::size_t bytes) noexcept;
+/// Before it is unmapped.
+void unlock_content(void* memory, std::size_t bytes) noexcept;
+
 } // namespace mayfly

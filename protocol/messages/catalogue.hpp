@@ -2,6 +2,7 @@
 // Every message that crosses a link: its number, frozen, and its retention class. A message that can hold
 // content without being marked ephemeral, or that holds anything but metadata without the mark, does not
 // compile.
+#include "protocol/messages/group.hpp"
 #include "protocol/messages/inference.hpp"
 #include "protocol/messages/link.hpp"
 #include "protocol/messages/retention.hpp"
@@ -62,7 +63,15 @@ using catalogue = kind_list<
     kind_entry<receipt_query, 46, retention_class::metadata>,
     kind_entry<receipt_answer, 47, retention_class::metadata>,
     kind_entry<retention_report, 48, retention_class::metadata>,
-    kind_entry<gateway_report, 50, retention_class::metadata>>;
+    kind_entry<gateway_report, 50, retention_class::metadata>,
+    kind_entry<rank_shape, 60, retention_class::metadata>,
+    kind_entry<step_plan, 61, retention_class::ephemeral>,
+    kind_entry<wipe_order, 62, retention_class::metadata>,
+    kind_entry<settle_order, 63, retention_class::metadata>,
+    kind_entry<rank_settled, 64, retention_class::metadata>,
+    kind_entry<rank_holds, 65, retention_class::metadata>,
+    kind_entry<rank_released, 66, retention_class::metadata>,
+    kind_entry<rank_report, 67, retention_class::metadata>>;
 // clang-format on
 
 namespace detail {

@@ -1,6 +1,7 @@
 #pragma once
 // The names of the enumerators that travel, from 0 without gaps: a codec refuses a number beyond the list,
 // and JSON shows the name. An enumeration without a list here does not compile as a message's field.
+#include "protocol/messages/group.hpp"
 #include "protocol/messages/inference.hpp"
 #include "protocol/messages/retention.hpp"
 
@@ -34,6 +35,9 @@ inline constexpr detail::names<4> enumerator_names<retention_policy>{"none", "se
 template <>
 inline constexpr detail::names<4> enumerator_names<wipe_state>{"pending", "wiped", "exited", "unconfirmed"};
 template <>
+inline constexpr detail::names<4> enumerator_names<wipe_extent>{"blocks", "logits", "activations",
+                                                                "everything"};
+template <>
 inline constexpr detail::names<3> enumerator_names<receipt_state>{"unknown", "open", "final"};
 
 static_assert(enumerator_names<chat_role>.size() - 1 == static_cast<std::size_t>(chat_role::tool));
@@ -42,6 +46,7 @@ static_assert(enumerator_names<finish_reason>.size() - 1 == static_cast<std::siz
 static_assert(enumerator_names<retention_policy>.size() - 1 ==
               static_cast<std::size_t>(retention_policy::debug));
 static_assert(enumerator_names<wipe_state>.size() - 1 == static_cast<std::size_t>(wipe_state::unconfirmed));
+static_assert(enumerator_names<wipe_extent>.size() - 1 == static_cast<std::size_t>(wipe_extent::everything));
 static_assert(enumerator_names<receipt_state>.size() - 1 == static_cast<std::size_t>(receipt_state::final));
 
 /// The name of an enumerator; "unknown" beyond the list.

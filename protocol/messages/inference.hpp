@@ -1,6 +1,6 @@
 #pragma once
 // The way of a request between gateway and worker. `infer` and `output_chunk` are content.
-#include "protocol/messages/fields.hpp"
+#include "protocol/messages/group.hpp"
 
 namespace mayfly::messages {
 
@@ -78,17 +78,18 @@ struct infer {
 
 /// Worker -> gateway: taken, or refused with `code` (overloaded, model_not_found, context_length_exceeded,
 /// draining, ...; `limit` is the context in tokens where that is the matter). An accepted one makes the
-/// worker a holder of the lease.
+/// worker a holder of the lease, and the other ranks of its group with it.
 struct admission {
   request_id request;
   std::uint32_t choice = 0;
   std::uint16_t code = 0; ///< errc; 0 is accepted
   std::uint32_t limit = 0;
   std::uint32_t prompt_tokens = 0;
+  std::vector<node_id> ranks{}; ///< beside the worker itself
   static constexpr auto fields =
       field_list(field{1, "request", &admission::request}, field{2, "choice", &admission::choice},
                  field{3, "code", &admission::code}, field{4, "limit", &admission::limit},
-                 field{5, "prompt_tokens", &admission::prompt_tokens});
+                 field{5, "prompt_tokens", &admission::prompt_tokens}, field{6, "ranks", &admission::ranks});
 };
 
 /// A token as text, for the gateway has no vocabulary, with its natural log probability.
@@ -139,7 +140,8 @@ struct cancel {
 
 enum class finish_reason : std::uint8_t { none = 0, stop = 1, length = 2, cancelled = 3, failed = 4 };
 
-/// Worker -> gateway: the choice ended and all the worker held of it is wiped.
+/// Worker -> gateway: the choice ended and all the worker held of it is wiped; so did the ranks that are
+/// named. A rank that is not named reports its wipe to retention itself, or its end does.
 struct finished {
   request_id request;
   std::uint32_t choice = 0;
@@ -152,14 +154,16 @@ struct finished {
   std::chrono::microseconds queued{0};
   std::chrono::microseconds prefill{0};
   std::chrono::microseconds decode{0};
-  static constexpr auto fields = field_list(
-      field{1, "request", &finished::request}, field{2, "choice", &finished::choice},
-      field{3, "reason", &finished::reason}, field{4, "code", &finished::code},
-      field{5, "prompt_tokens", &finished::prompt_tokens},
-      field{6, "completion_tokens", &finished::completion_tokens},
-      field{7, "wiped_bytes", &finished::wiped_bytes},
-      field{8, "wiped_at_unix_ms", &finished::wiped_at_unix_ms}, field{9, "queued", &finished::queued},
-      field{10, "prefill", &finished::prefill}, field{11, "decode", &finished::decode});
+  std::vector<rank_wipe> ranks{};
+  static constexpr auto fields =
+      field_list(field{1, "request", &finished::request}, field{2, "choice", &finished::choice},
+                 field{3, "reason", &finished::reason}, field{4, "code", &finished::code},
+                 field{5, "prompt_tokens", &finished::prompt_tokens},
+                 field{6, "completion_tokens", &finished::completion_tokens},
+                 field{7, "wiped_bytes", &finished::wiped_bytes},
+                 field{8, "wiped_at_unix_ms", &finished::wiped_at_unix_ms},
+                 field{9, "queued", &finished::queued}, field{10, "prefill", &finished::prefill},
+                 field{11, "decode", &finished::decode}, field{12, "ranks", &finished::ranks});
 };
 
 } // namespace mayfly::messages

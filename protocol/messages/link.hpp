@@ -13,6 +13,7 @@ enum class role : std::uint32_t {
   retention = 8,
   operations = 16,
   supervisor = 32, ///< announces, never holds content
+  shard = 64,      ///< a rank of a tensor-parallel group beside the first, which is its worker
 };
 using role_set = std::uint32_t;
 constexpr bool has_role(role_set set, role wanted) noexcept {

@@ -52,6 +52,7 @@ struct model_load {
   std::uint64_t prefill_tokens = 0; ///< since the worker started
   std::uint64_t decode_tokens = 0;
   std::uint64_t preemptions = 0;
+  bool ready = true; ///< false: a rank of its group is missing, and it is formed anew
   static constexpr auto fields = field_list(
       field{1, "model", &model_load::model}, field{2, "running", &model_load::running},
       field{3, "waiting", &model_load::waiting}, field{4, "max_running", &model_load::max_running},
@@ -61,7 +62,7 @@ struct model_load {
       field{9, "context_tokens", &model_load::context_tokens},
       field{10, "prefill_tokens", &model_load::prefill_tokens},
       field{11, "decode_tokens", &model_load::decode_tokens},
-      field{12, "preemptions", &model_load::preemptions});
+      field{12, "preemptions", &model_load::preemptions}, field{13, "ready", &model_load::ready});
 };
 
 /// Worker -> every scheduler, gateway and operations peer, each 200 ms: soft state is rebuilt from it.

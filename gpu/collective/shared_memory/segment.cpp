@@ -1,5 +1,6 @@
 #include "gpu/collective/shared_memory/segment.hpp"
 
+#include "protocol/base/locked_memory.hpp"
 #include "protocol/base/wipe.hpp"
 
 #include <cerrno>
@@ -36,8 +37,7 @@ result<segment> segment::map_sized(int descriptor, std::size_t bytes) {
   if (memory == MAP_FAILED) return system_failure("the ranks' shared memory cannot be mapped (errno)");
   made.memory_ = memory;
   made.bytes_ = bytes;
-  ::madvise(memory, bytes, MADV_DONTDUMP);
-  if (::mlock(memory, bytes) != 0) return system_failure("the ranks' shared memory cannot be locked (errno)");
+  lock_content(memory, bytes);
   return made;
 }
 
@@ -78,7 +78,10 @@ result<segment> segment::map(int descriptor) {
 }
 
 segment::~segment() {
-  if (memory_ != nullptr) ::munmap(memory_, bytes_);
+  if (memory_ != nullptr) {
+    unlock_content(memory_, bytes_);
+    ::munmap(memory_, bytes_);
+  }
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 

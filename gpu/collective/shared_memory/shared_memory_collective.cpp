@@ -40,7 +40,11 @@ class shared_memory_collective final : public collective {
 public:
   shared_memory_collective(shared_memory::segment memory, shared_memory_options options)
       : memory_(std::move(memory)), control_(memory_.control()), options_(std::move(options)) {}
-  ~shared_memory_collective() override { wipe_own(); }
+  ~shared_memory_collective() override {
+    wipe_own();
+    for (int const process : options_.processes)
+      if (process >= 0) ::close(process);
+  }
 
   std::uint32_t rank() const noexcept override { return options_.rank; }
   std::uint32_t size() const noexcept override { return control_.ranks; }

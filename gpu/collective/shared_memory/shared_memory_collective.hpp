@@ -17,7 +17,7 @@ struct shared_memory_options {
   std::uint32_t rank = 0;
   std::chrono::milliseconds patience{2000}; ///< for the others' shares in one operation
   /// pidfd_open's descriptors of the other ranks' processes by rank, -1 for this one and for unknown ones.
-  /// Their owner closes them.
+  /// Closed with the collective.
   std::vector<int> processes;
 };
 

@@ -75,10 +75,12 @@ TEST_CASE("all ranks keep as many KV blocks, each of its own KV heads alone") {
   rank_group const split(options, 2);
   auto const blocks = alone.first->figures().kv_blocks;
   CHECK(split.first->figures().kv_blocks == blocks);
-  CHECK(split.others[0]->engine().kv_bytes() == blocks * split.others[0]->engine().kv_block_bytes());
-  CHECK(split.others[0]->engine().kv_bytes() <= (1 << 20) / 2);
-  CHECK(static_cast<double>(split.others[0]->engine().weight_bytes()) <
+  auto const other = split.others[0]->engine().figures();
+  CHECK(other.kv_blocks == blocks);
+  CHECK(other.kv_bytes <= (1 << 20) / 2);
+  CHECK(static_cast<double>(other.weight_bytes) <
         0.6 * static_cast<double>(alone.first->figures().weight_bytes));
+  CHECK(other.model_fingerprint == alone.first->figures().model_fingerprint);
 }
 
 TEST_CASE("without a group a split model fails its sequences, wiped, and serves once it is formed") {

@@ -1,0 +1,249 @@
+// A worker whose model is split: rank 0 driven by the test, the other rank on its own thread.
+#include "actors/worker/model_runner.hpp"
+#include "actors/worker/shard_thread.hpp"
+#include "gpu/collective/shared_memory/shared_memory_collective.hpp"
+#include "tests/actors/answers.hpp"
+#include "tests/actors/scripted_engine.hpp"
+#include "tests/actors/worker/plain_channel.hpp"
+
+#include <catch2/catch.hpp>
+#include <numeric>
+
+using namespace mayfly;
+using namespace mayfly::actors;
+using namespace mayfly::testing;
+using messages::finish_reason;
+
+namespace {
+
+constexpr node_id first_node{1}, second_node{2};
+
+gpu::engine_options options_of(std::uint32_t context_tokens) {
+  gpu::engine_options options;
+  options.model = std::string(MAYFLY_TEST_MODELS) + "/tiny-default-5.8M-q8_0.gguf";
+  options.context_tokens = context_tokens;
+  options.threads = 1;
+  return options;
+}
+
+worker_model first_rank() {
+  auto const lead = std::make_shared<group_lead>(2);
+  auto options = options_of(256);
+  options.part = {0, 2, lead->seat(), lead};
+  auto engine = gpu::engine::load(options);
+  REQUIRE(engine.has_value());
+  worker_model model;
+  model.model = named("scripted");
+  model.engine = std::move(*engine);
+  model.language = std::make_shared<byte_language>();
+  model.group = lead;
+  return model;
+}
+
+shard_model second_rank(std::uint32_t context_tokens) {
+  auto const place = std::make_shared<gpu::seat>(1, 2);
+  auto options = options_of(context_tokens);
+  options.part = {1, 2, place, nullptr};
+  auto engine = gpu::shard_engine::load(options);
+  REQUIRE(engine.has_value());
+  return {named("scripted"), std::move(*engine), place};
+}
+
+struct group_bench {
+  explicit group_bench(std::uint32_t second_context_tokens = 256) {
+    outbox.joined(retention);
+    shard_outbox.joined(retention);
+    shard =
+        std::make_unique<shard_thread>(second_rank(second_context_tokens), second_node, shard_outbox, pulse,
+                                       [this](name const&, std::uint64_t after) { wished = after + 1; });
+    CHECK(eventually([&] { return wished == 1; }));
+  }
+
+  /// Both get their places; rank 0 says what became of it.
+  result<void> form(std::uint64_t epoch) {
+    auto const memory = gpu::shared_memory::segment::create(2, 4096);
+    REQUIRE(memory.has_value());
+    auto [lead_end, shard_end] = plain_channels();
+    std::vector<group_offer> offers(2);
+    for (std::uint32_t rank = 0; rank < 2; ++rank) {
+      auto mapped = gpu::shared_memory::segment::map(memory->descriptor());
+      REQUIRE(mapped.has_value());
+      auto made = gpu::make_shared_memory_collective(std::move(*mapped), {rank, 1000ms, {}});
+      REQUIRE(made.has_value());
+      offers[rank].epoch = epoch;
+      offers[rank].model = named("scripted");
+      offers[rank].nodes = {first_node, second_node};
+      offers[rank].carrier = named("shared_memory");
+      offers[rank].collective = std::move(*made);
+      offers[rank].channels.push_back(std::move(rank == 0 ? lead_end : shard_end));
+    }
+    shard->form(std::make_shared<group_offer>(std::move(offers[1])));
+    return runner.form_group(std::move(offers[0]));
+  }
+
+  void infer(std::uint32_t max_tokens, std::chrono::milliseconds time_left = 60s) {
+    auto asked = completion("scripted", "hello", max_tokens);
+    asked.request = request;
+    asked.credit = 1000;
+    asked.time_left = time_left;
+    runner.infer(gateway, std::make_shared<messages::infer const>(std::move(asked)), boot_clock::now());
+  }
+  void run() {
+    while (runner.has_work()) runner.step(boot_clock::now());
+  }
+  messages::admission admission(std::size_t index = 0) const {
+    return *gateway->all<messages::admission>().at(index);
+  }
+  messages::finished finished() const {
+    auto const all = gateway->all<messages::finished>();
+    REQUIRE(all.size() == 1);
+    return *all[0];
+  }
+  /// What the second rank itself told retention, within a while.
+  std::shared_ptr<messages::holder_wiped const> own_report() const {
+    auto const report = retention->wait<messages::holder_wiped>();
+    if (report != nullptr) CHECK(report->holder == second_node);
+    return report;
+  }
+
+  request_id request{{101}, 7};
+  std::shared_ptr<recording_peer> gateway = make_peer(100, only(role::gateway));
+  std::shared_ptr<recording_peer> retention = make_peer(101, only(role::retention));
+  std::shared_ptr<engine_pulse> pulse = std::make_shared<engine_pulse>();
+  std::atomic<std::uint64_t> wished{0}; ///< the last epoch that the shard left, and one
+  retention_outbox outbox, shard_outbox;
+  std::unique_ptr<model_runner> lead = std::make_unique<model_runner>(first_rank(), first_node, outbox);
+  model_runner& runner = *lead;
+  std::unique_ptr<shard_thread> shard;
+};
+
+} // namespace
+
+TEST_CASE("a group's ranks are named as holders at admission, and with their bytes at the end") {
+  group_bench bench;
+  REQUIRE(bench.form(1).has_value());
+  bench.infer(20);
+  CHECK(bench.admission().code == 0);
+  CHECK(bench.admission().ranks == std::vector{second_node});
+  bench.runner.step(boot_clock::now());
+  CHECK(bench.pulse->open == 1);
+  bench.run();
+  auto const finished = bench.finished();
+  CHECK(finished.reason == finish_reason::length);
+  REQUIRE(finished.ranks.size() == 1);
+  CHECK(finished.ranks[0].rank == second_node);
+  CHECK(finished.ranks[0].bytes > 0);
+  CHECK(eventually([&] { return bench.pulse->open == 0; }));
+  CHECK(bench.shard->report().formed);
+  CHECK(bench.retention->size() == 0); // the gateway tells it
+}
+
+TEST_CASE("before its group is formed a worker admits nothing, and says that it is not ready") {
+  group_bench bench;
+  CHECK_FALSE(bench.runner.load().ready);
+  bench.infer(4);
+  CHECK(bench.admission().code == static_cast<std::uint16_t>(errc::no_worker));
+  REQUIRE(bench.form(1).has_value());
+  CHECK(bench.runner.load().ready);
+}
+
+TEST_CASE("ranks whose KV caches differ form no group") {
+  group_bench bench(128);
+  auto const formed = bench.form(1);
+  REQUIRE_FALSE(formed.has_value());
+  CHECK(formed.failure().code == errc::configuration);
+  CHECK(formed.failure().number == 1);
+  CHECK_FALSE(bench.runner.load().ready);
+  CHECK(eventually([&] { return bench.wished == 2; }));
+}
+
+TEST_CASE("when the other rank goes its requests fail as lost, and the next group serves") {
+  group_bench bench;
+  for (std::uint64_t epoch = 1; epoch <= 4; ++epoch) {
+    REQUIRE(bench.form(epoch).has_value());
+    bench.infer(50);
+    bench.runner.step(boot_clock::now());
+    bench.shard->leave(epoch);
+    bench.run();
+    auto const all = bench.gateway->all<messages::finished>();
+    REQUIRE(all.size() == epoch);
+    CHECK(all.back()->reason == finish_reason::failed);
+    CHECK(all.back()->code == static_cast<std::uint16_t>(errc::worker_lost));
+    CHECK(all.back()->ranks.empty());
+    CHECK(bench.runner.group_lost());
+    bench.runner.leave_group(boot_clock::now());
+    auto const report = bench.retention->wait<messages::holder_wiped>(epoch);
+    REQUIRE(report != nullptr);
+    CHECK(report->holder == second_node);
+    CHECK(report->request == bench.request);
+    CHECK(report->choice == messages::every_choice);
+    CHECK(report->bytes > 0);
+    CHECK(eventually([&] { return bench.wished == epoch + 1; }));
+  }
+}
+
+TEST_CASE("when rank 0 leaves a group that stands, the other rank has wiped and wants another") {
+  group_bench bench;
+  REQUIRE(bench.form(1).has_value());
+  bench.infer(50);
+  bench.runner.step(boot_clock::now());
+  bench.runner.leave_group(boot_clock::now());
+  CHECK(bench.finished().ranks.size() == 1);
+  CHECK(eventually([&] { return bench.wished == 2; }));
+  CHECK(bench.pulse->open == 0);
+  CHECK(bench.retention->size() == 0);
+}
+
+TEST_CASE("when rank 0 dies amid a request the other rank wipes, reports and wants another group") {
+  group_bench bench;
+  REQUIRE(bench.form(1).has_value());
+  bench.infer(50);
+  bench.runner.step(boot_clock::now());
+  bench.lead.reset();
+  CHECK(bench.own_report() != nullptr);
+  CHECK(eventually([&] { return bench.wished == 2; }));
+  CHECK(bench.pulse->open == 0);
+}
+
+TEST_CASE("a rank whose rank 0 hangs past a request's lease wipes by its own clock") {
+  group_bench bench;
+  REQUIRE(bench.form(1).has_value());
+  bench.infer(50, 200ms);
+  bench.runner.step(boot_clock::now()); // and never again
+  auto const report = bench.own_report();
+  REQUIRE(report != nullptr);
+  CHECK(report->request == bench.request);
+}
+
+TEST_CASE("a rank that retention forces leaves its group where rank 0 does not end the request") {
+  group_bench bench;
+  REQUIRE(bench.form(1).has_value());
+  bench.infer(50);
+  bench.runner.step(boot_clock::now());
+  CHECK_FALSE(bench.shard->force({{101}, 99}));
+  CHECK(bench.shard->force(bench.request));
+  SECTION("rank 0 hangs") { CHECK(bench.own_report() != nullptr); }
+  SECTION("rank 0 ends it in time, and the group stands") {
+    bench.runner.cancel(bench.request, wipe_report::both, boot_clock::now());
+    CHECK(eventually([&] { return bench.pulse->open == 0; }));
+    auto const reports = bench.retention->all<messages::holder_wiped>();
+    REQUIRE(reports.size() == 2);
+    CHECK(reports[0]->holder == first_node);
+    CHECK(reports[1]->holder == second_node);
+    CHECK(bench.shard->report().formed);
+    CHECK_FALSE(bench.runner.group_lost());
+  }
+}
+
+TEST_CASE("a gateway that is lost has the wipes of every rank reported") {
+  group_bench bench;
+  REQUIRE(bench.form(1).has_value());
+  bench.infer(50);
+  bench.runner.step(boot_clock::now());
+  bench.runner.gateway_lost(bench.gateway->node(), boot_clock::now());
+  auto const reports = bench.retention->all<messages::holder_wiped>();
+  REQUIRE(reports.size() == 2);
+  CHECK(reports[0]->holder == first_node);
+  CHECK(reports[1]->holder == second_node);
+  CHECK(reports[1]->bytes > 0);
+}
