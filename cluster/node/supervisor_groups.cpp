@@ -31,6 +31,10 @@ result<channel_ends> make_star(std::size_t ranks) {
   return ends;
 }
 
+void log_loss(name const& model, rank_group const& group) {
+  event_log("group_lost").with("model", model.text()).with("epoch", group.epoch());
+}
+
 } // namespace
 
 std::vector<supervisor::slot*> supervisor::ranks_of(std::uint32_t group) {
@@ -46,14 +50,17 @@ void supervisor::take_wish(slot const& child, control_frame const& frame) {
   auto const place = groups_.try_emplace({child.plan.group, wish->model}, child.plan.ranks).first;
   auto& group = place->second;
   if (wish->after < group.epoch() && wish->after != 0) return; // of a group before the last
-  if (group.formed()) event_log("group_lost").with("model", wish->model.text()).with("epoch", group.epoch());
+  if (group.formed() && !stopping_) log_loss(wish->model, group);
   group.wants(child.plan.rank, boot_clock::now());
 }
 
 void supervisor::rank_ended(slot const& child) {
   if (child.plan.ranks == 1) return;
-  for (auto& [place, group] : groups_)
-    if (place.first == child.plan.group) group.ended(child.plan.rank, boot_clock::now());
+  for (auto& [place, group] : groups_) {
+    if (place.first != child.plan.group) continue;
+    if (group.formed() && !stopping_) log_loss(place.second, group);
+    group.ended(child.plan.rank, boot_clock::now());
+  }
 }
 
 void supervisor::form_groups() {

@@ -1,0 +1,152 @@
+"""Models split over ranks: the answers of one process, and every loss of a rank survived."""
+
+import json
+import os
+import signal
+import time
+
+import httpx
+import pytest
+import shaped_models
+from cluster import TINY_MODEL, Cluster, wait_for
+from test_failures import SIGNALS, check_recovery, ends_well, events, start_load
+
+ROUNDS = int(os.environ.get("MAYFLY_ROUNDS", "2"))
+PROMPTS = ["The capital of France is", "A short story about a lighthouse:", "1, 2, 3, 4,", "{\"name\": \"Ada\", \"age\":"]
+
+
+def answer(cluster, prompt):
+    """Tokens and log probabilities of a greedy continuation."""
+    response = httpx.post(cluster.url + "/v1/completions", timeout=60, headers={"Authorization": f"Bearer {cluster.api_key}"},
+                          json={"model": cluster.model, "prompt": prompt, "max_tokens": 24, "temperature": 0, "logprobs": 1})
+    assert response.status_code == 200, response.text
+    told = response.json()["choices"][0]["logprobs"]
+    return told["tokens"], told["token_logprobs"]
+
+
+def answers(model, ranks, *options):
+    with Cluster("--tensor-parallel", str(ranks), "--threads", "1", *options, models=(model,)) as cluster:
+        first = [answer(cluster, prompt) for prompt in PROMPTS]
+        assert [answer(cluster, prompt) for prompt in PROMPTS] == first, "the same run to run"
+        assert len(rank_reports(cluster)) == (ranks if ranks > 1 else 0)
+        wait_for(cluster.no_lease_open, 10, "every lease is closed")
+    return first
+
+
+def check_alike(alone, split):
+    """Within 0.02; where two tokens are so close that the other one is taken the texts part, rightly."""
+    for (tokens, logprobs), (other_tokens, other_logprobs) in zip(alone, split, strict=True):
+        for token, logprob, other, other_logprob in zip(tokens, logprobs, other_tokens, other_logprobs, strict=False):
+            assert abs(logprob - other_logprob) <= 0.02
+            if token != other:
+                break
+
+
+def rank_reports(cluster):
+    return [rank for node in cluster.nodes() if node["linked"] for rank in node.get("ranks", [])]
+
+
+def formed_epoch(cluster):
+    """The epoch of a group that every rank is in; nothing while one is not."""
+    ranks = rank_reports(cluster)
+    epochs = {rank["epoch"] for rank in ranks}
+    whole = ranks and len(ranks) == ranks[0]["ranks"] and all(rank["formed"] for rank in ranks)
+    return epochs.pop() if whole and len(epochs) == 1 else None
+
+
+def test_a_trained_model_over_two_and_three_ranks_answers_as_one_process_does():
+    alone = answers(TINY_MODEL, 1)
+    for ranks in (2, 3):  # of its 4 query and 2 KV heads
+        check_alike(alone, answers(TINY_MODEL, ranks))
+
+
+@pytest.mark.parametrize("kv_heads", [2, 4, 8])
+def test_models_of_any_number_of_kv_heads_answer_alike_over_two_and_four_ranks(kv_heads, tmp_path):
+    model = shaped_models.write(tmp_path / "shaped.gguf", kv_heads)
+    alone = answers(model, 1)
+    for ranks in (2, 4):
+        check_alike(alone, answers(model, ranks))
+
+
+def test_a_model_that_cannot_be_split_is_refused_with_the_reason(tmp_path):
+    model = shaped_models.write(tmp_path / "shaped.gguf", kv_heads=2, heads=2, width=64)
+    with pytest.raises(AssertionError) as refusal:
+        Cluster("--tensor-parallel", "3", models=(model,), ready_within=20)
+    said = str(refusal.value)
+    assert "more ranks than query heads" in said and "--tensor-parallel" in said
+
+
+def test_status_and_metrics_show_groups_ranks_and_epochs():
+    with Cluster("--tensor-parallel", "2", "--workers", "2") as cluster:
+        wait_for(lambda: len(rank_reports(cluster)) == 4, 10, "every rank reports")
+        ranks = rank_reports(cluster)
+        assert sorted(rank["rank"] for rank in ranks) == [0, 0, 1, 1]
+        assert {rank["carrier"] for rank in ranks} == {"shared_memory"}
+        leaders = {rank["leader"] for rank in ranks}
+        assert len(leaders) == 2 and leaders == {rank["node"] for rank in ranks if rank["rank"] == 0}
+        weights = TINY_MODEL.stat().st_size
+        assert all(0.4 * weights < rank["weight_bytes"] < 0.7 * weights for rank in ranks)
+        assert all(rank["kv_bytes"] > 0 and rank["resident_bytes"] > 0 for rank in ranks)
+        text = cluster.mayfly("status")
+        assert "GROUP OF RANKS" in text and "1/2" in text and "formed" in text
+        metrics = httpx.get(cluster.info()["admin_url"] + "/metrics", timeout=10).text
+        assert metrics.count("mayfly_rank_formed{") == 4 and "mayfly_rank_epoch{" in metrics
+
+
+def test_receipts_name_every_rank():
+    with Cluster("--tensor-parallel", "3") as cluster:
+        headers = {"Authorization": f"Bearer {cluster.api_key}"}
+        request = {"model": cluster.model, "max_tokens": 8, "messages": [{"role": "user", "content": "Hello"}]}
+        request_id = httpx.post(cluster.url + "/v1/chat/completions", json=request, headers=headers, timeout=30).json()["id"]
+        body = httpx.get(f"{cluster.url}/v1/receipts/{request_id}", headers=headers, timeout=10).json()["receipt"]["body"]
+        holders = {holder["holder"] for holder in body["holders"]}
+        assert holders >= {rank["node"] for rank in rank_reports(cluster)}
+        assert all(holder["state"] == "wiped" and holder["bytes"] > 0 for holder in body["holders"])
+
+
+def lose_a_rank(cluster, role, sign):
+    """One rank gets a signal under load; gives the clients, and after how many seconds the loss was noticed."""
+    before = wait_for(lambda: formed_epoch(cluster), 20, "the group is formed")
+    clients = start_load(cluster, choices=4)
+    assert clients[0].first.wait(20)
+    victim, begin = cluster.pids(role)[0], time.time()
+    os.kill(victim, sign)
+    clients += start_load(cluster, choices=1)
+    wait_for(lambda: events(cluster, "ended", victim), 10, "it is gone")
+    wait_for(lambda: (formed_epoch(cluster) or 0) > before, 20, "a group of a later epoch is formed")
+    lost = [json.loads(line) for line in cluster.log.read_text().splitlines() if '"event": "group_lost"' in line]
+    return clients, min(line["time_ms"] / 1000 - begin for line in lost if line["epoch"] == before)
+
+
+@SIGNALS
+@pytest.mark.parametrize("role", ["worker", "shard"])
+def test_a_lost_rank_hangs_no_client_and_leaves_no_lease_open(role, sign):
+    with Cluster("--tensor-parallel", "3", "--threads", "1") as cluster:
+        noticed = []
+        for _ in range(ROUNDS):
+            clients, seconds = lose_a_rank(cluster, role, sign)
+            noticed.append(seconds)
+            for client in clients:
+                ends_well(client)
+            check_recovery(cluster, clients)
+        # A machine that was itself held up notices late.
+        assert min(noticed) <= 2, f"the group failed after {noticed} s"
+
+
+def test_requests_that_come_while_a_group_is_formed_anew_are_answered():
+    with Cluster("--tensor-parallel", "2") as cluster:
+        wait_for(lambda: formed_epoch(cluster), 20, "the group is formed")
+        os.kill(cluster.pids("shard")[0], signal.SIGKILL)
+        clients = start_load(cluster, choices=1)
+        assert all(ends_well(client) for client in clients)
+        check_recovery(cluster, clients)
+
+
+def test_a_drained_group_finishes_what_runs():
+    with Cluster("--tensor-parallel", "2") as cluster:
+        clients = start_load(cluster, choices=1)
+        assert clients[0].first.wait(20)
+        cluster.process.send_signal(signal.SIGTERM)
+        assert ends_well(clients[0])
+        cluster.process.wait(30)
+        assert '"frozen"' not in cluster.log.read_text()
