@@ -37,7 +37,7 @@ class Shape:
     options: tuple = ()
     request_seconds: int = 2
     kv_bytes: int = 0
-    loses_workers: bool = False
+    loses: str = ""  # the role of the processes that are killed amid requests
     plants: bool = False  # a canary in a file elsewhere, which must be found
     share: float = 1
 
@@ -46,9 +46,14 @@ class Shape:
                 f"[[model]]\nid = 'tiny'\nfile = '{TINY_MODEL}'\nkv_bytes = {self.kv_bytes}\n")
 
 
-SHORT = (Shape("together"), Shape("split", ("--split",)), Shape("tls", ("--tls",), share=0.25))
+RANKS = ("--tensor-parallel", "2", "--threads", "1")
+SHORT = (Shape("together"), Shape("split", ("--split",)), Shape("tls", ("--tls",), share=0.25),
+         Shape("ranks", RANKS, share=0.25))
 FULL = (*SHORT, Shape("small cache", kv_bytes=SMALL_CACHE, share=0.25),
-        Shape("lost worker", request_seconds=30, loses_workers=True, share=0.25))
+        Shape("lost worker", request_seconds=30, loses="worker", share=0.25),
+        Shape("lost rank", RANKS, request_seconds=30, loses="shard", share=0.25))
+# What the ranks of a group share: 1,152 bytes of control (gpu/collective/shared_memory/segment.hpp), then activations.
+SHARED, SHARED_HEAD = "memfd:mayfly-ranks", 1152
 
 
 def leases_closed(cluster):
@@ -137,11 +142,26 @@ def scan(cluster, needles, folder):
     return run_scanner(kept, [*map(str, cluster.pids()), *files_of(cluster)], folder)
 
 
+def shared_left(cluster):
+    """Processes in whose memory that ranks share anything but zeros stands: sums have no words to search for."""
+    found = []
+    for pid in cluster.pids("worker") + cluster.pids("shard"):
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            if SHARED not in line:
+                continue
+            begin, end = (int(address, 16) for address in line.split()[0].split("-"))
+            with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+                memory.seek(begin)
+                if any(memory.read(end - begin)[SHARED_HEAD:]):
+                    found.append(f"{canary.SHARED} {pid}:{SHARED}")
+    return found
+
+
 def run_round(cluster, count, shape, source, stamp):
     """Sends `count` canaries over all paths in turn, then scans. Returns (traffic, findings, bytes)."""
     traffic = Traffic(cluster)
     canaries = [canary.make(source) for _ in range(count)]
-    paths = traffic.paths_of_a_loss() if shape.loses_workers else traffic.paths()
+    paths = traffic.paths_of_a_loss(shape.loses) if shape.loses else traffic.paths()
     for index, word in enumerate(canaries):
         paths[index % len(paths)](word)
     traffic.client.close()
@@ -153,6 +173,7 @@ def run_round(cluster, count, shape, source, stamp):
             planted.flush()
         elsewhere = changed_elsewhere(stamp, cluster)
         found, size = scan(cluster, needles_of(canaries, traffic.outputs), stamp.parent)
+        found += shared_left(cluster)
         strays, more = scan_elsewhere(needles_of(canaries, []), elsewhere.communicate()[0], stamp.parent)
         if shape.plants and not any(planted.name in line for line in strays):
             sys.exit("residue: a canary in a file elsewhere was not found: the audit proves nothing of such files")
@@ -168,7 +189,7 @@ def with_role(finding, names):
 
 def not_tried(cluster, shape, overdue):
     """What the traffic was to bring about and did not: the audit would say nothing of it."""
-    if shape.loses_workers:
+    if shape.loses:
         return [] if sum(gateway["replayed"] for gateway in cluster.reports("gateway")) else ["a replay"]
     preempted = sum(model["preemptions"] for model in cluster.loads())
     return [what for what, count in (("a deadline that passed", overdue), ("a preemption", preempted)) if not count]
@@ -203,7 +224,7 @@ def show(findings):
 
 def main():
     options = argparse.ArgumentParser(description="residue audit")
-    options.add_argument("--full", action="store_true", help="1,375 canaries instead of 75")
+    options.add_argument("--full", action="store_true", help="1,625 canaries instead of 100")
     options.add_argument("--rounds", type=int, help="rounds of 25 canaries a shape: 20 in full, else 1")
     options.add_argument("--seed", type=int, default=None)
     chosen = options.parse_args()
@@ -218,7 +239,7 @@ def main():
                 failures.append(f"{shape.title}: {len(findings)} traces of {canaries} canaries")
                 show(findings)
             failures += [f"{shape.title}: {what} did not happen: the audit proves nothing of it" for what in untried]
-        canaries, findings, _ = audit(Shape("control", plants=True), 1, source, folder, CONTROL)
+        canaries, findings, _ = audit(Shape("control", RANKS, plants=True), 1, source, folder, CONTROL)
         missed = set(canary.FORMS) - {line.split()[0] for line in findings}
         print(f"  the control found {len(findings)} traces, of the forms "
               f"{', '.join(sorted(set(canary.FORMS) - missed))}")

@@ -32,8 +32,8 @@ class Traffic:
                 self.unknown_field, self.malformed, self.half_sent, self.deadline, self.in_headers, self.in_places,
                 self.unknown_key, self.too_large, self.crowded]
 
-    def paths_of_a_loss(self):
-        return [self.killed, self.normal, self.streamed, self.long, self.completion, self.tokens, self.cancelled, self.half_sent,
+    def paths_of_a_loss(self, role):
+        return [lambda canary: self.killed(canary, role), self.normal, self.streamed, self.long, self.completion, self.tokens, self.cancelled, self.half_sent,
                 self.in_places]
 
     def body(self, canary, **fields):
@@ -125,9 +125,9 @@ class Traffic:
         for choice in answer.json().get("choices", []):
             self.keep(choice["message"]["content"][:40])
 
-    def killed(self, canary):
-        """A worker dies amid requests: the other one answers what was not streamed."""
-        victim = self.cluster.pids("worker")[0]
+    def killed(self, canary, role):
+        """A worker, or a rank beside it, dies amid requests: what was not streamed is answered all the same."""
+        victim = self.cluster.pids(role)[0]
         with ThreadPoolExecutor(4) as pool:
             answers = [pool.submit(self.chat, canary, n=4, ignore_eos=True, max_tokens=300) for _ in range(4)]
             body = self.body(canary, stream=True, ignore_eos=True, max_tokens=300)
