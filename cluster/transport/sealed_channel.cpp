@@ -54,9 +54,11 @@ public:
 
   result<bool> flush() override {
     if (auto const whole = still_whole(); !whole) return whole.failure();
+    if (!sending_) return sending_.failure();
     while (unsent_begin_ < unsent_end_) {
       auto const sent = socket_.send({unsent_.get() + unsent_begin_, unsent_end_ - unsent_begin_});
-      if (!sent) return fail(sent.failure());
+      if (!sent) sending_ = sent.failure();
+      if (!sending_) return sending_.failure();
       if (*sent == 0) return false;
       unsent_begin_ += *sent;
     }
@@ -160,6 +162,7 @@ private:
   crypto::frame_opener opener_;
   std::atomic<bool> aborted_{false};
   result<void> failure_;
+  result<void> sending_; ///< alone: what the peer said before it closed can still be taken
   std::size_t const unsent_bytes_;
   std::unique_ptr<std::byte[]> unsent_; ///< sealed frames
   std::size_t unsent_begin_ = 0, unsent_end_ = 0;

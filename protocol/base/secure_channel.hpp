@@ -13,7 +13,8 @@ namespace mayfly {
 
 /// Errors of every call, for good once one was returned: worker_lost (the peer closed or its host is gone),
 /// truncated (it closed within a message), untrusted (bytes that it did not send, or not in this place),
-/// too_large (announced beyond the bound), cancelled (aborted here), io (`number`: errno).
+/// too_large (announced beyond the bound), cancelled (aborted here), io (`number`: errno). What the peer said
+/// before it closed can still be taken after sending has failed.
 class secure_channel {
 public:
   virtual ~secure_channel() = default;

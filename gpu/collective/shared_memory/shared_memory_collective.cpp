@@ -1,5 +1,6 @@
 #include "gpu/collective/shared_memory/shared_memory_collective.hpp"
 
+#include "gpu/collective/summation.hpp"
 #include "protocol/base/wipe.hpp"
 
 #include <algorithm>
@@ -162,11 +163,9 @@ private:
   }
 
   void add_up(float* data, std::size_t count) const {
-    std::memcpy(data, slot(0).data(), count * sizeof(float));
-    for (std::uint32_t from = 1; from < size(); ++from) {
-      auto const* const share = slot(from).data();
-      for (std::size_t index = 0; index < count; ++index) data[index] += share[index];
-    }
+    std::array<std::byte const*, shared_memory::most_ranks> shares;
+    for (std::uint32_t from = 0; from < size(); ++from) shares[from] = std::as_bytes(slot(from)).data();
+    sum_in_order(data, std::span(shares).first(size()), count);
   }
 
   /// Columns `columns` of each rank's rows `rows`; ranks whose rows are shorter share less.

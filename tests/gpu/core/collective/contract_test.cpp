@@ -1,8 +1,6 @@
-#include "groups.hpp"
+#include "contract.hpp"
 
-#include <cmath>
-#include <mutex>
-#include <random>
+#include "plain_channel.hpp"
 
 using namespace mayfly;
 using namespace mayfly::gpu;
@@ -10,94 +8,102 @@ using namespace mayfly::gpu::testing;
 
 namespace {
 
-/// What a rank brings: some numbers whose sum depends on the order of adding.
-std::vector<float> share_of(std::uint32_t rank, std::size_t count, std::uint32_t round) {
-  std::mt19937 dice(rank * 7919 + round);
-  std::uniform_real_distribution<float> any(-1.0F, 1.0F);
-  std::vector<float> made(count);
-  for (auto& each : made) each = std::ldexp(any(dice), static_cast<int>(dice() % 20));
-  return made;
+wiring plainly(ends (*connect)()) {
+  return [connect](std::uint32_t, std::uint32_t) {
+    auto const made = connect();
+    return std::make_pair(std::make_unique<plain_channel>(made.first),
+                          std::make_unique<plain_channel>(made.second));
+  };
 }
 
-std::vector<float> sum_in_order(std::uint32_t ranks, std::size_t count, std::uint32_t round) {
-  auto sum = share_of(0, count, round);
-  for (std::uint32_t rank = 1; rank < ranks; ++rank) {
-    auto const more = share_of(rank, count, round);
-    for (std::size_t index = 0; index < count; ++index) sum[index] += more[index];
+carrier const& any_carrier() {
+  static carrier const all[] = {
+      {"shared memory", [](auto ranks, auto patience) { return shared_memory_group(ranks, patience); }},
+      {"Unix sockets",
+       [](auto ranks, auto patience) { return tcp_group(ranks, patience, plainly(unix_ends)); }},
+      {"TCP", [](auto ranks, auto patience) { return tcp_group(ranks, patience, plainly(tcp_ends)); }},
+  };
+  return all[GENERATE(range(0, 3))];
+}
+
+enum class fault { none, ranks_differ, columns_swapped, abort_unheard, absence_unseen, failure_forgotten };
+
+/// Keeps the contract but for one promise.
+class faulty_collective final : public collective {
+public:
+  faulty_collective(std::unique_ptr<collective> sound, fault broken)
+      : sound_(std::move(sound)), broken_(broken) {}
+
+  std::uint32_t rank() const noexcept override { return sound_->rank(); }
+  std::uint32_t size() const noexcept override { return sound_->size(); }
+  void all_reduce(float* data, std::size_t count) override {
+    sound_->all_reduce(data, count);
+    if (broken_ == fault::ranks_differ && rank() == 1) data[0] = std::nextafter(data[0], 1e9F);
   }
-  return sum;
+  void gather_columns(float const* own, std::size_t rows, std::span<std::size_t const> widths,
+                      float* out) override {
+    sound_->gather_columns(own, rows, widths, out);
+    if (broken_ == fault::columns_swapped && rank() == 0) std::swap(out[0], out[1]);
+  }
+  collective_state poll() noexcept override {
+    return broken_ == fault::absence_unseen ? collective_state::ok : sound_->poll();
+  }
+  result<void> failure() const noexcept override {
+    return broken_ == fault::failure_forgotten ? result<void>() : sound_->failure();
+  }
+  void abort() noexcept override {
+    if (broken_ != fault::abort_unheard) sound_->abort();
+  }
+  void scrub() override { sound_->scrub(); }
+
+private:
+  std::unique_ptr<collective> sound_;
+  fault broken_;
+};
+
+constexpr std::chrono::milliseconds impatient{2000}; // some faults show by the deadline alone
+
+carrier faulty_carrier(fault broken) {
+  return {"faulty", [broken](auto ranks, auto patience) {
+            auto made = shared_memory_group(ranks, std::min(patience, impatient));
+            for (auto& each : made) each = std::make_unique<faulty_collective>(std::move(each), broken);
+            return made;
+          }};
 }
 
 } // namespace
 
 TEST_CASE("all ranks get the sum in the order of ranks, bit for bit") {
+  auto const& by = any_carrier();
   auto const ranks = GENERATE(1U, 2U, 3U, 5U);
-  auto const group = shared_memory_group(ranks);
-  for (std::uint32_t round = 0; round < 50; ++round) {
-    std::size_t const count = 1 + round * 17; // up to many slots
-    auto const expected = sum_in_order(ranks, count, round);
-    std::mutex mutex;
-    std::size_t right = 0;
-    on_each(group, [&](collective& own) {
-      auto data = share_of(own.rank(), count, round);
-      own.all_reduce(data.data(), count);
-      std::lock_guard const lock(mutex);
-      right += data == expected && own.poll() == collective_state::ok ? 1U : 0U;
-    });
-    REQUIRE(right == ranks);
-  }
+  CAPTURE(by.name, ranks);
+  CHECK(sums_in_order(by, ranks));
 }
 
 TEST_CASE("columns are gathered side by side at rank 0, however wide each rank's are") {
+  auto const& by = any_carrier();
   auto const widths =
-      GENERATE(values<std::vector<std::size_t>>({{3}, {4, 4}, {5, 0, 2}, {200, 1}, {64, 65, 63}}));
+      GENERATE(values<std::vector<std::size_t>>({{3}, {4, 4}, {5, 0, 2}, {200, 1}, {64, 65, 63}, {1, 400}}));
   auto const rows = GENERATE(std::size_t{1}, std::size_t{7}, std::size_t{100});
-  auto const group = shared_memory_group(static_cast<std::uint32_t>(widths.size()));
-  std::size_t whole = 0;
-  for (auto const width : widths) whole += width;
-  std::mutex mutex;
-  std::size_t right = 0;
-  on_each(group, [&](collective& own) {
-    std::size_t left = 0;
-    for (std::uint32_t rank = 0; rank < own.rank(); ++rank) left += widths[rank];
-    auto const width = widths[own.rank()];
-    std::vector<float> mine(rows * width);
-    for (std::size_t row = 0; row < rows; ++row)
-      for (std::size_t column = 0; column < width; ++column)
-        mine[row * width + column] = static_cast<float>(row * whole + left + column);
-    std::vector<float> out(own.rank() == 0 ? rows * whole : 0);
-    own.gather_columns(mine.data(), rows, widths, own.rank() == 0 ? out.data() : nullptr);
-    bool good = own.poll() == collective_state::ok;
-    for (std::size_t index = 0; index < out.size(); ++index)
-      good = good && out[index] == static_cast<float>(index);
-    std::lock_guard const lock(mutex);
-    right += good ? 1U : 0U;
-  });
-  CHECK(right == widths.size());
+  CAPTURE(by.name, widths, rows);
+  CHECK(gathers_columns(by, widths, rows));
 }
 
 TEST_CASE("an aborted group fails everywhere and stays failed") {
-  auto const group = shared_memory_group(3);
-  std::jthread const breaker([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    group[2]->abort();
-  });
-  for (std::uint32_t rank = 0; rank < 2; ++rank) {
-    float number = 1;
-    group[rank]->all_reduce(&number, 1); // rank 2 never comes
-    CHECK(group[rank]->poll() == collective_state::failed);
-    CHECK(group[rank]->failure().failure().code == errc::worker_lost);
-    CHECK(group[rank]->failure().failure().number == 2);
-    group[rank]->all_reduce(&number, 1);
-  }
-  group[0]->abort();
-  CHECK(group[1]->failure().failure().number == 2);
+  auto const& by = any_carrier();
+  CAPTURE(by.name);
+  CHECK(aborts_everywhere(by));
+  CHECK(shows_abort_to_who_polls(by));
 }
 
 TEST_CASE("a rank that does not come is found out by the deadline") {
-  auto const group = shared_memory_group(2, 64, std::chrono::milliseconds(100));
-  float number = 1;
-  group[0]->all_reduce(&number, 1);
-  REQUIRE(group[0]->poll() == collective_state::failed);
-  CHECK(group[0]->failure().failure().number == 1);
+  auto const& by = any_carrier();
+  CAPTURE(by.name);
+  CHECK(finds_absent_rank(by));
+}
+
+TEST_CASE("a carrier that breaks a promise is found out") {
+  auto const broken = GENERATE(fault::none, fault::ranks_differ, fault::columns_swapped, fault::abort_unheard,
+                               fault::absence_unseen, fault::failure_forgotten);
+  CHECK(keeps_contract(faulty_carrier(broken)) == (broken == fault::none));
 }
