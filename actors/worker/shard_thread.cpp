@@ -140,7 +140,7 @@ result<void> shard_thread::obey(wire::envelope_view const& order) {
   auto const known = wire::visit_payload(order, [&]<class M>(M&& message) {
     using kind = std::remove_cvref_t<M>;
     if constexpr (std::same_as<kind, messages::step_plan>)
-      done = compute(std::move(message));
+      done = compute(std::forward<M>(message));
     else if constexpr (std::same_as<kind, messages::wipe_order>)
       done = model_.engine->wipe(message.blocks, static_cast<gpu::wipe_extent>(message.extent));
     else if constexpr (std::same_as<kind, messages::settle_order>)

@@ -23,9 +23,26 @@ void plan_split(cluster_configuration const& configuration, std::vector<child_pl
   }
 }
 
+/// A worker is rank 0 of its group, and shards the others; of a group that spans hosts only those of this
+/// one.
+void plan_ranks(cluster_configuration const& configuration, unsigned processors, std::size_t own_host,
+                std::vector<child_plan>& plans) {
+  auto const& layout = configuration.ranks_over_hosts;
+  auto const ranks = configuration.tensor_parallel;
+  auto const first = layout.spans_hosts() ? layout.first_rank(own_host) : 0;
+  auto const end = layout.spans_hosts() ? first + layout.hosts()[own_host].ranks : ranks;
+  auto const shared_out = std::max(1U, processors / std::max(1U, configuration.workers * (end - first)));
+  auto const threads = configuration.threads_per_worker != 0 ? configuration.threads_per_worker : shared_out;
+  for (unsigned group = 0; group < configuration.workers; ++group)
+    for (auto rank = first; rank < end; ++rank)
+      plans.push_back({rank == 0 ? "worker" : "shard", set_of(rank == 0 ? role::worker : role::shard), false,
+                       0, 0, threads, group, rank, ranks});
+}
+
 } // namespace
 
-std::vector<child_plan> plan_children(cluster_configuration const& configuration, unsigned processors) {
+std::vector<child_plan> plan_children(cluster_configuration const& configuration, unsigned processors,
+                                      std::size_t own_host) {
   std::vector<child_plan> plans;
   if (configuration.join.empty()) {
     if (configuration.split)
@@ -34,14 +51,7 @@ std::vector<child_plan> plan_children(cluster_configuration const& configuration
       plans.push_back(
           {"front", front_roles, true, configuration.http.port, configuration.http.admin_port, 0});
   }
-  auto const ranks = configuration.tensor_parallel;
-  auto const shared_out = std::max(1U, processors / std::max(1U, configuration.workers * ranks));
-  auto const threads = configuration.threads_per_worker != 0 ? configuration.threads_per_worker : shared_out;
-  for (unsigned index = 0; index < configuration.workers; ++index) {
-    plans.push_back({"worker", set_of(role::worker), false, 0, 0, threads, index, 0, ranks});
-    for (std::uint32_t rank = 1; rank < ranks; ++rank)
-      plans.push_back({"shard", set_of(role::shard), false, 0, 0, threads, index, rank, ranks});
-  }
+  plan_ranks(configuration, processors, own_host, plans);
   return plans;
 }
 

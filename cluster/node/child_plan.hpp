@@ -24,6 +24,8 @@ struct child_plan {
 /// One front node and N workers, each with the shards of its group beside it; split: every role a process,
 /// gateways on successive ports; joining another host's cluster: workers alone. `processors` are shared out
 /// among the workers where the configuration says nothing.
-std::vector<child_plan> plan_children(cluster_configuration const& configuration, unsigned processors);
+/// `own_host`: which of the hosts that ranks span this one is.
+std::vector<child_plan> plan_children(cluster_configuration const& configuration, unsigned processors,
+                                      std::size_t own_host = 0);
 
 } // namespace mayfly::node

@@ -240,6 +240,33 @@ std::vector<seed_configuration> read_seeds(section& root, std::string_view key, 
   return seeds;
 }
 
+/// The hosts that one worker's ranks span; `ranks` is how many there must be.
+rank_layout read_rank_hosts(section& root, std::uint32_t& ranks) {
+  std::vector<rank_host> hosts;
+  for (auto table : root.tables("rank_host")) {
+    auto& host = hosts.emplace_back();
+    table.named("endpoint", host.endpoint);
+    table.key32("public_key", host.public_key);
+    table.number("ranks", host.ranks, 1, most_ranks);
+    table.finish();
+    if (host.endpoint.empty() || host.public_key == messages::bytes32{})
+      throw refused{"each [[rank_host]] needs an endpoint and a public_key"};
+    auto const same_key = [&](rank_host const& one) { return one.public_key == host.public_key; };
+    if (std::ranges::count_if(hosts, same_key) > 1)
+      throw refused{"two [[rank_host]] have the same public_key"};
+  }
+  rank_layout layout(std::move(hosts));
+  if (!layout.spans_hosts()) return layout;
+  if (layout.hosts().size() < 2)
+    throw refused{"ranks of one host need no [[rank_host]]: tensor_parallel will do"};
+  if (layout.ranks() > most_ranks)
+    throw refused{"the [[rank_host]]s have more than " + std::to_string(most_ranks) + " ranks"};
+  if (ranks != 1 && ranks != layout.ranks())
+    throw refused{"tensor_parallel is not the number of ranks of all [[rank_host]]s"};
+  ranks = layout.ranks();
+  return layout;
+}
+
 /// The public key may be left out: it follows from the secret one.
 void complete_keys(node_configuration& into) {
   if (into.secret_key.empty() || into.public_key != messages::bytes32{}) return;
@@ -286,6 +313,7 @@ void read_cluster(section root, cluster_configuration& into) {
   root.number("gateways", into.gateways, 1, 64);
   root.number("threads_per_worker", into.threads_per_worker, 0, 1024);
   root.number("tensor_parallel", into.tensor_parallel, 1, most_ranks);
+  into.ranks_over_hosts = read_rank_hosts(root, into.tensor_parallel);
   root.named("listen", into.listen);
   root.named("worker_host", into.worker_host);
   root.named("region", into.region);

@@ -1,6 +1,7 @@
 #pragma once
 // mayfly.toml: what a node, or a whole local cluster, is told. Every key with its default stands in
 // cluster/node/README.md. Unknown keys are refused by name.
+#include "cluster/node/rank_layout.hpp"
 #include "protocol/base/ephemeral.hpp"
 #include "protocol/messages/link.hpp"
 
@@ -79,6 +80,7 @@ struct cluster_configuration {
   std::uint32_t gateways = 1;
   unsigned threads_per_worker = 0;   ///< of each rank; 0: the processors shared out evenly
   std::uint32_t tensor_parallel = 1; ///< ranks that each worker's models are split over
+  rank_layout ranks_over_hosts;      ///< [[rank_host]]; empty: every group is of one host
   name listen;                       ///< of the seed; empty: loopback, any free port
   name worker_host;                  ///< address that workers bind; default 127.0.0.1
   name region;

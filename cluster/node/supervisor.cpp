@@ -51,7 +51,7 @@ result<void> supervisor::run() {
     refusal_ = refusal_at(step, prepared.failure());
     return prepared;
   }
-  for (auto const& plan : plan_children(configuration_, std::thread::hardware_concurrency())) {
+  for (auto const& plan : plan_children(configuration_, std::thread::hardware_concurrency(), own_host_)) {
     slot child;
     child.plan = plan;
     children_.push_back(std::move(child));
@@ -108,6 +108,7 @@ void supervisor::tick() {
   std::erase_if(exited_, [](auto const& gone) {
     return unix_milliseconds() - gone.at_unix_ms > std::chrono::milliseconds(exited_memory).count();
   });
+  follow_hosts();
   if (!stopping_) form_groups();
   take_remote_view();
   if (announcer_) watch_seeds();

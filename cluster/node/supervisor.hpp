@@ -7,7 +7,9 @@
 #include "cluster/node/child_record.hpp"
 #include "cluster/node/cluster_file.hpp"
 #include "cluster/node/command_socket.hpp"
+#include "cluster/node/host_links.hpp"
 #include "cluster/node/key_directory.hpp"
+#include "cluster/node/rank_connector.hpp"
 #include "cluster/node/rank_group.hpp"
 #include "cluster/node/restart_policy.hpp"
 #include "cluster/node/start_step.hpp"
@@ -15,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 
 namespace mayfly::cluster {
 class announcer;
@@ -90,6 +93,35 @@ private:
   result<void> offer_seats(std::uint32_t group, name const& model, std::uint64_t epoch);
   std::vector<slot*> ranks_of(std::uint32_t group);
 
+  // supervisor_rank_hosts.cpp: groups that span hosts
+  /// What this host knows of a model's group.
+  struct spanning_group {
+    std::set<std::uint32_t> wanting;                   ///< ranks of this host that have no place
+    std::map<std::size_t, std::vector<node_id>> nodes; ///< at the first host: the others' ranks
+    std::uint64_t epoch = 0;                           ///< of the last call to meet
+    bool meeting = false;                              ///< its sockets are being connected
+    bool seated = false;                               ///< its ranks got their places
+  };
+  bool spans_hosts() const noexcept { return configuration_.ranks_over_hosts.spans_hosts(); }
+  bool leads_hosts() const noexcept { return own_host_ == 0; }
+  result<void> meet_rank_hosts(start_step& step);
+  void take_spanning_wish(slot const& child, group_wish const& wish);
+  void spanning_rank_ended(slot const& child);
+  rank_group& group_of(name const& model);
+  void part_from(name const& model, spanning_group& group);
+  void tell_hosts(messages::ranks_part const& word);
+  void follow_hosts();
+  bool all_want(spanning_group const& group) const;
+  void take_host_event(host_event& event);
+  void lose_host(std::size_t host);
+  void host_waits(std::size_t host, messages::ranks_wait const& word);
+  void host_parts(std::size_t host, messages::ranks_part const& word);
+  void host_calls(std::size_t host, messages::ranks_meet meeting);
+  void call_hosts(name const& model, std::uint64_t epoch);
+  void seat_ranks(rank_connection& met);
+  void seat_rank(slot& rank, messages::ranks_meet const& meeting,
+                 std::vector<owned_descriptor> const& descriptors);
+
   messages::member_view local_view() const;
   std::vector<messages::bytes32> trusted_keys() const;
   void tell_everyone();
@@ -120,6 +152,11 @@ private:
   bool was_whole_ = false; ///< every child has been ready at the same time
   std::vector<slot> children_;
   std::map<std::pair<std::uint32_t, name>, rank_group> groups_; ///< by worker and model
+  std::size_t own_host_ = 0;                                    ///< of those that ranks span
+  std::unique_ptr<host_links> host_links_;
+  std::unique_ptr<rank_connector> connector_;
+  std::map<name, spanning_group> spanning_; ///< by model
+  deadline waits_due_{};
   std::vector<messages::exited_member> exited_;
   messages::member_view remote_view_;
   std::mutex heard_mutex_;

@@ -47,6 +47,7 @@ std::vector<supervisor::slot*> supervisor::ranks_of(std::uint32_t group) {
 void supervisor::take_wish(slot const& child, control_frame const& frame) {
   auto const wish = wire::decode<group_wish>(frame.body);
   if (!wish || child.plan.ranks == 1) return;
+  if (spans_hosts()) return take_spanning_wish(child, *wish);
   auto const place = groups_.try_emplace({child.plan.group, wish->model}, child.plan.ranks).first;
   auto& group = place->second;
   if (wish->after < group.epoch() && wish->after != 0) return; // of a group before the last
@@ -56,6 +57,7 @@ void supervisor::take_wish(slot const& child, control_frame const& frame) {
 
 void supervisor::rank_ended(slot const& child) {
   if (child.plan.ranks == 1) return;
+  if (spans_hosts()) return spanning_rank_ended(child);
   for (auto& [place, group] : groups_) {
     if (place.first != child.plan.group) continue;
     if (group.formed() && !stopping_) log_loss(place.second, group);
@@ -68,6 +70,10 @@ void supervisor::form_groups() {
   for (auto& [place, group] : groups_) {
     auto const epoch = group.next(now);
     if (!epoch) continue;
+    if (spans_hosts()) {
+      call_hosts(place.second, *epoch);
+      continue;
+    }
     auto const offered = offer_seats(place.first, place.second, *epoch);
     event_log(offered ? literal("group_formed") : literal("group_not_formed"))
         .with("model", place.second.text())

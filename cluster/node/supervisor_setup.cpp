@@ -66,6 +66,7 @@ result<void> supervisor::prepare(start_step& step) {
   if (auto made = prepare_keys(); !made) return made;
   about(directory / "state");
   if (auto made = prepare_state_directory(); !made) return made;
+  if (auto met = meet_rank_hosts(step); !met) return met;
   step = {};
   if (!configuration_.join.empty()) return start_announcer();
   return {};

@@ -5,6 +5,7 @@
 #include "protocol/messages/group.hpp"
 #include "protocol/messages/inference.hpp"
 #include "protocol/messages/link.hpp"
+#include "protocol/messages/rank_hosts.hpp"
 #include "protocol/messages/retention.hpp"
 #include "protocol/messages/scheduling.hpp"
 
@@ -71,7 +72,10 @@ using catalogue = kind_list<
     kind_entry<rank_settled, 64, retention_class::metadata>,
     kind_entry<rank_holds, 65, retention_class::metadata>,
     kind_entry<rank_released, 66, retention_class::metadata>,
-    kind_entry<rank_report, 67, retention_class::metadata>>;
+    kind_entry<rank_report, 67, retention_class::metadata>,
+    kind_entry<ranks_wait, 70, retention_class::metadata>,
+    kind_entry<ranks_meet, 71, retention_class::ephemeral>,
+    kind_entry<ranks_part, 72, retention_class::metadata>>;
 // clang-format on
 
 namespace detail {

@@ -54,6 +54,8 @@ class Cluster:
             options = ("--port", "0", *options)
         self.process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=open(self.log, "wb"),
                                         stderr=subprocess.STDOUT, start_new_session=True)
+        if ready_within is None:  # it waits for another host
+            return
         try:
             wait_for(self._is_ready, ready_within, "the cluster is ready")
         except AssertionError:

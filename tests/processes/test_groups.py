@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -102,6 +104,31 @@ def test_receipts_name_every_rank():
         holders = {holder["holder"] for holder in body["holders"]}
         assert holders >= {rank["node"] for rank in rank_reports(cluster)}
         assert all(holder["state"] == "wiped" and holder["bytes"] > 0 for holder in body["holders"])
+
+
+def peak_bytes(pid):
+    """Of all but programs and libraries, whose pages every process of the machine shares."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    shared, is_program = 0, False
+    for each in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if re.match("[0-9a-f]+-[0-9a-f]+ ", each):
+            is_program = each.endswith("/mayfly") or ".so" in each
+        elif each.startswith("Rss:") and is_program:
+            shared += int(each.split()[1])
+    return (int(line.split()[1]) - shared) * 1024
+
+
+def test_a_rank_keeps_its_share_of_the_weights_alone(tmp_path):
+    """At most 1.15 times weights over ranks and the KV cache that is reserved."""
+    model = shaped_models.write(tmp_path / "shaped.gguf", kv_heads=8, heads=8, layers=8, width=512, hidden=4096)
+    weights = model.stat().st_size
+    for ranks in (2, 4):
+        with Cluster("--tensor-parallel", str(ranks), "--threads", "1", models=(model,)) as cluster:
+            answer(cluster, PROMPTS[0])
+            wait_for(lambda: len(rank_reports(cluster)) == ranks, 10, "every rank reports")
+            kv = max(rank["kv_bytes"] for rank in rank_reports(cluster))
+            for pid in cluster.pids("worker") + cluster.pids("shard"):
+                assert peak_bytes(pid) <= 1.15 * (weights / ranks + kv)
 
 
 def lose_a_rank(cluster, role, sign):

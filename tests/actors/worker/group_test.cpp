@@ -4,7 +4,7 @@
 #include "gpu/collective/shared_memory/shared_memory_collective.hpp"
 #include "tests/actors/answers.hpp"
 #include "tests/actors/scripted_engine.hpp"
-#include "tests/actors/worker/plain_channel.hpp"
+#include "tests/gpu/core/collective/plain_channel.hpp"
 
 #include <catch2/catch.hpp>
 #include <numeric>
@@ -63,7 +63,8 @@ struct group_bench {
   result<void> form(std::uint64_t epoch) {
     auto const memory = gpu::shared_memory::segment::create(2, 4096);
     REQUIRE(memory.has_value());
-    auto [lead_end, shard_end] = plain_channels();
+    int ends[2] = {-1, -1};
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     std::vector<group_offer> offers(2);
     for (std::uint32_t rank = 0; rank < 2; ++rank) {
       auto mapped = gpu::shared_memory::segment::map(memory->descriptor());
@@ -75,7 +76,7 @@ struct group_bench {
       offers[rank].nodes = {first_node, second_node};
       offers[rank].carrier = named("shared_memory");
       offers[rank].collective = std::move(*made);
-      offers[rank].channels.push_back(std::move(rank == 0 ? lead_end : shard_end));
+      offers[rank].channels.push_back(std::make_unique<gpu::testing::plain_channel>(ends[rank]));
     }
     shard->form(std::make_shared<group_offer>(std::move(offers[1])));
     return runner.form_group(std::move(offers[0]));

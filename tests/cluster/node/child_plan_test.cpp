@@ -63,3 +63,32 @@ TEST_CASE("processors are shared out among the workers, at least one each") {
   configuration.threads_per_worker = 5;
   CHECK(plan_children(configuration, 2).back().threads == 5);
 }
+
+TEST_CASE("where models are split each worker has the shards of its group beside it") {
+  cluster_configuration configuration;
+  configuration.workers = 2;
+  configuration.tensor_parallel = 3;
+  auto const plans = plan_children(configuration, 12);
+  CHECK(labels(plans) ==
+        std::vector<std::string>{"front", "worker", "shard", "shard", "worker", "shard", "shard"});
+  for (std::size_t index = 1; index < plans.size(); ++index) {
+    CHECK(plans[index].group == (index - 1) / 3);
+    CHECK(plans[index].rank == (index - 1) % 3);
+    CHECK(plans[index].ranks == 3);
+    CHECK(plans[index].threads == 2);
+    CHECK(std::has_single_bit(plans[index].roles));
+  }
+}
+
+TEST_CASE("of ranks that span hosts each host runs its own") {
+  cluster_configuration configuration;
+  configuration.tensor_parallel = 5;
+  configuration.ranks_over_hosts = rank_layout({{{}, {}, 2}, {{}, {}, 3}});
+  CHECK(labels(plan_children(configuration, 8, 0)) == std::vector<std::string>{"front", "worker", "shard"});
+  configuration.join.emplace_back();
+  auto const second = plan_children(configuration, 8, 1);
+  CHECK(labels(second) == std::vector<std::string>{"shard", "shard", "shard"});
+  CHECK(second[0].rank == 2);
+  CHECK(second[2].rank == 4);
+  CHECK(second[0].ranks == 5);
+}

@@ -83,6 +83,7 @@ TEST_CASE("the example of a configuration is one, and shows every default as it 
   CHECK(shown.workers == defaults.workers);
   CHECK(shown.threads_per_worker == defaults.threads_per_worker);
   CHECK(shown.gateways == defaults.gateways);
+  CHECK(shown.tensor_parallel == defaults.tensor_parallel);
   CHECK(shown.http.address == defaults.http.address);
   CHECK(shown.http.port == defaults.http.port);
   CHECK(shown.http.max_body_bytes == defaults.http.max_body_bytes);
@@ -92,6 +93,32 @@ TEST_CASE("the example of a configuration is one, and shows every default as it 
   CHECK(model.kv_bytes == model_configuration().kv_bytes);
   CHECK(model.max_sequences == model_configuration().max_sequences);
   CHECK(model.max_queued == model_configuration().max_queued);
+}
+
+TEST_CASE("the hosts that ranks span are read, and their ranks counted") {
+  std::string const key_a(64, 'a'), key_b(64, 'b');
+  auto const host = [](std::string const& key, std::string const& ranks) {
+    return "[[rank_host]]\nendpoint = \"tcp://10.0.0.1:7500\"\npublic_key = \"" + key + "\"\n" + ranks;
+  };
+  auto const read = read_cluster_configuration(host(key_a, "ranks = 2\n") + host(key_b, ""), {});
+  REQUIRE(std::holds_alternative<cluster_configuration>(read));
+  auto const& cluster = std::get<cluster_configuration>(read);
+  CHECK(cluster.tensor_parallel == 3);
+  REQUIRE(cluster.ranks_over_hosts.hosts().size() == 2);
+  CHECK(cluster.ranks_over_hosts.hosts()[0].ranks == 2);
+  CHECK(cluster.ranks_over_hosts.hosts()[1].ranks == 1);
+  auto const problem = [](std::string const& text) {
+    auto const outcome = read_cluster_configuration(text, {});
+    auto const* wrong = std::get_if<configuration_error>(&outcome);
+    return wrong == nullptr ? std::string() : wrong->message;
+  };
+  CHECK(problem(host(key_a, "")).find("need no [[rank_host]]") != std::string::npos);
+  CHECK(problem(host(key_a, "") + host(key_a, "")).find("same public_key") != std::string::npos);
+  CHECK(problem("tensor_parallel = 4\n" + host(key_a, "") + host(key_b, "")).find("number of ranks") !=
+        std::string::npos);
+  CHECK(problem(host(key_a, "ranks = 16\n") + host(key_b, "")).find("more than 16") != std::string::npos);
+  CHECK(problem("[[rank_host]]\nranks = 1\n").find("needs an endpoint") != std::string::npos);
+  CHECK(problem("tensor_parallel = 17\n").find("between 1 and 16") != std::string::npos);
 }
 
 TEST_CASE("a node without a role is refused") {
@@ -117,6 +144,8 @@ TEST_CASE("what a supervisor writes for its child reads back the same, secrets i
   node.models.push_back(
       {*name::parse("tiny"), {*name::parse("default")}, "/m.gguf", 512, 1 << 20, 8, 16, 0.25, 0.5, true});
   node.control = 4;
+  node.rank = 2;
+  node.ranks = 3;
   auto const text = write_node_configuration(node);
   auto const outcome = read_node_configuration(text.reveal());
   REQUIRE(std::holds_alternative<node_configuration>(outcome));
@@ -139,4 +168,6 @@ TEST_CASE("what a supervisor writes for its child reads back the same, secrets i
   CHECK(read.models.at(0).price_prompt == 0.25);
   CHECK(read.models.at(0).demo);
   CHECK(read.control == 4);
+  CHECK(read.rank == 2);
+  CHECK(read.ranks == 3);
 }

@@ -127,7 +127,7 @@ struct rank_group {
   }
 
   void form(std::chrono::milliseconds patience = std::chrono::seconds(20)) {
-    auto formed = shared_memory_group(static_cast<std::uint32_t>(seats.size()), 1024, patience);
+    auto formed = shared_memory_group(static_cast<std::uint32_t>(seats.size()), patience, 1024);
     for (std::size_t rank = 0; rank < seats.size(); ++rank) seats[rank]->take(std::move(formed[rank]));
   }
 
