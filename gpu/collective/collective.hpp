@@ -19,7 +19,7 @@ public:
   virtual std::uint32_t size() const noexcept = 0;
 
   /// data[count] becomes its sum over the ranks, added in the order of ranks: the same bits on each rank, in
-  /// each run. `count` is the same on all.
+  /// each run. (NCCL adds in an order of its own: nccl/nccl_collective.hpp.) `count` is the same on all.
   virtual void all_reduce(float* data, std::size_t count) = 0;
 
   /// At rank 0: out[rows][sum of widths], each row the ranks' own[rows][widths[rank]] side by side in their
@@ -30,7 +30,8 @@ public:
   /// ok: all that was enqueued is done. failed: for good; see `failure`.
   virtual collective_state poll() noexcept = 0;
 
-  /// Errors: worker_lost (a rank ended, hung past the deadline, or aborted; `number`: its rank).
+  /// Errors: worker_lost (a rank ended, hung past the deadline, or aborted; `number`: its rank,
+  /// -1 where the carrier cannot tell).
   virtual result<void> failure() const noexcept = 0;
 
   /// Fails the group on every rank, what is under way and all that follows. Any thread; again does nothing.

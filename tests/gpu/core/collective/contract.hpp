@@ -27,12 +27,21 @@ inline std::vector<float> sum_of_shares(std::uint32_t ranks, std::size_t count, 
   return sum;
 }
 
+/// Waits until what is enqueued is done, or failed.
+inline collective_state settled(collective& own) {
+  for (;;) {
+    auto const state = own.poll();
+    if (state != collective_state::in_progress) return state;
+    std::this_thread::yield();
+  }
+}
+
 /// True if `work` was true on every rank.
 inline bool on_all(group const& ranks, std::function<bool(collective&)> const& work) {
   std::mutex mutex;
   std::size_t right = 0;
   on_each(ranks, [&](collective& own) {
-    bool const good = work(own) && own.poll() == collective_state::ok;
+    bool const good = work(own) && settled(own) == collective_state::ok;
     std::lock_guard const lock(mutex);
     right += good ? 1U : 0U;
   });
@@ -50,7 +59,7 @@ inline bool sums_in_order(carrier const& by, std::uint32_t ranks) {
       auto data = share_of(own.rank(), count, round);
       own.all_reduce(data.data(), count);
       if (round % 5 == 0) own.scrub();
-      return data == expected;
+      return settled(own) == collective_state::ok && data == expected;
     });
     if (!right) return false;
   }
@@ -72,16 +81,19 @@ inline bool gathers_columns(carrier const& by, std::vector<std::size_t> const& w
         mine[row * width + column] = static_cast<float>(row * whole + left + column);
     std::vector<float> out(rows * whole + 1, -1.0F);
     own.gather_columns(mine.data(), rows, widths, own.rank() == 0 ? out.data() : nullptr);
-    bool good = out.back() == -1.0F;
+    bool good = settled(own) == collective_state::ok && out.back() == -1.0F;
     for (std::size_t index = 0; own.rank() == 0 && index + 1 < out.size(); ++index)
       good = good && out[index] == static_cast<float>(index);
     return good;
   });
 }
 
-inline bool names(collective& own, std::uint32_t lost) {
-  return own.poll() == collective_state::failed && !own.failure() &&
-         own.failure().failure().code == errc::worker_lost && own.failure().failure().number == lost;
+/// Failed, by the loss of that rank, if the carrier can tell.
+inline bool names(collective& own, std::int64_t lost, knowledge known = knowledge::which_rank) {
+  if (settled(own) != collective_state::failed || own.failure()) return false;
+  auto const [code, what, number] = own.failure().failure();
+  bool const unknown = known == knowledge::that_one && number == -1 && lost != own.rank();
+  return code == errc::worker_lost && (number == lost || unknown);
 }
 
 /// An aborted group fails on all ranks, at once, names who aborted, and stays failed.
@@ -96,13 +108,13 @@ inline bool aborts_everywhere(carrier const& by) {
   for (std::uint32_t rank = 0; rank < 2; ++rank) {
     float number = 1;
     formed[rank]->all_reduce(&number, 1); // rank 2 never comes
-    right = right && names(*formed[rank], 2);
+    right = right && names(*formed[rank], 2, by.known);
     formed[rank]->all_reduce(&number, 1);
     formed[rank]->scrub();
   }
   formed[0]->abort();
-  return right && names(*formed[0], 2) && names(*formed[1], 2) && names(*formed[2], 2) &&
-         std::chrono::steady_clock::now() - began < patient / 2;
+  return right && names(*formed[0], 2, by.known) && names(*formed[1], 2, by.known) &&
+         names(*formed[2], 2, by.known) && std::chrono::steady_clock::now() - began < patient / 2;
 }
 
 /// A rank that computes, outside of any operation, sees by polling that another aborted.
@@ -114,7 +126,7 @@ inline bool shows_abort_to_who_polls(carrier const& by) {
   for (auto const& own : formed)
     while (own->poll() != collective_state::failed)
       if (std::chrono::steady_clock::now() > until) return false;
-  return names(*formed[0], 1) && names(*formed[2], 1);
+  return names(*formed[0], 1, by.known) && names(*formed[2], 1, by.known);
 }
 
 /// A rank that does not come is found out by the deadline.
@@ -122,7 +134,7 @@ inline bool finds_absent_rank(carrier const& by) {
   auto const formed = by.form(2, std::chrono::milliseconds(100));
   float number = 1;
   formed[0]->all_reduce(&number, 1);
-  return names(*formed[0], 1);
+  return names(*formed[0], 1, by.known);
 }
 
 /// All of the above.

@@ -1,5 +1,6 @@
 #include "contract.hpp"
 
+#include "fake_nccl_group.hpp"
 #include "plain_channel.hpp"
 
 using namespace mayfly;
@@ -22,8 +23,10 @@ carrier const& any_carrier() {
       {"Unix sockets",
        [](auto ranks, auto patience) { return tcp_group(ranks, patience, plainly(unix_ends)); }},
       {"TCP", [](auto ranks, auto patience) { return tcp_group(ranks, patience, plainly(tcp_ends)); }},
+      {"NCCL", [](auto ranks, auto patience) { return fake_nccl_group(ranks, patience); },
+       knowledge::that_one},
   };
-  return all[GENERATE(range(0, 3))];
+  return all[GENERATE(range(0, 4))];
 }
 
 enum class fault { none, ranks_differ, columns_swapped, abort_unheard, absence_unseen, failure_forgotten };

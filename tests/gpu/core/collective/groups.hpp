@@ -20,9 +20,12 @@ using group = std::vector<std::unique_ptr<collective>>;
 /// Long enough that no test ends by it.
 inline constexpr std::chrono::milliseconds patient{20'000};
 
+enum class knowledge : std::uint8_t { which_rank, that_one }; ///< of what was lost
+
 struct carrier {
   char const* name;
   std::function<group(std::uint32_t ranks, std::chrono::milliseconds patience)> form;
+  knowledge known = knowledge::which_rank;
 };
 
 inline group shared_memory_group(std::uint32_t ranks, std::chrono::milliseconds patience = patient,

@@ -1,0 +1,51 @@
+#pragma once
+// One rank's communicator and the thread that watches it: NCCL waits for ever where a peer is gone, so every
+// wait here is somebody else's. If NCCL hangs even when aborted, that thread is left behind, holding what it
+// needs; the process should end soon then, which frees the rest.
+#include "gpu/collective/nccl/library.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+namespace mayfly::gpu::nccl {
+
+struct communicator_options {
+  int rank = 0;
+  int ranks = 1;
+  unique_id id{};
+  std::chrono::milliseconds patience{1500}; ///< for forming, for what is enqueued, for the end
+  /// True once all that was enqueued on the stream is done (cudaStreamQuery). Any thread.
+  std::function<bool()> is_idle;
+};
+
+class communicator {
+public:
+  /// Meets the other ranks. Errors: backend_failed (NCCL refuses; `number`: its status), deadline_exceeded
+  /// (ranks are missing).
+  static result<std::unique_ptr<communicator>> form(functions const& api, communicator_options options);
+
+  communicator(communicator const&) = delete;
+  communicator& operator=(communicator const&) = delete;
+  /// Ends it in peace if nothing failed, else aborted; within twice the patience.
+  ~communicator();
+
+  /// Enqueues by `call`, which gets NCCL's functions and the communicator. Nothing happens once it failed.
+  void enqueue(std::function<status(functions const&, raw_communicator)> const& call);
+
+  bool is_busy() const;
+  bool has_failed() const noexcept;
+  void abort() noexcept;
+
+private:
+  struct state;
+  explicit communicator(std::shared_ptr<state> shared) : state_(std::move(shared)) {}
+  static void watch(std::shared_ptr<state> const& with);
+
+  std::shared_ptr<state> state_; ///< with the watching thread
+};
+
+} // namespace mayfly::gpu::nccl
