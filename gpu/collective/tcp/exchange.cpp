@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 
 namespace mayfly::gpu::tcp {
 namespace {
@@ -40,7 +41,10 @@ std::optional<loss> exchange::run(deadline until, std::function<bool()> const& c
     auto const now = boot_clock::now();
     if (moved) idle_since = now;
     if (now >= until) return missing();
-    if (now - idle_since >= spin_) sleep(until);
+    if (now - idle_since >= spin_)
+      sleep(until);
+    else if (!moved)
+      std::this_thread::yield(); // to a rank that shares this processor
   }
 }
 

@@ -163,6 +163,7 @@ void wait_until_broken(std::shared_ptr<meeting> const& group) {
 
 void add_up(meeting& group, int rank, float const* from, float* into, std::size_t count) {
   std::unique_lock lock(group.mutex);
+  if (group.broken) return; // its callers are gone, and their memory
   group.shares[rank] = from;
   group.stage(rank, -1, from, count);
   if (!group.barrier(lock)) return;
@@ -283,6 +284,7 @@ int ncclAllReduce(void const* from, void* into, std::size_t count, int type, int
 int ncclSend(void const* from, std::size_t count, int, int peer, communicator* of, void* stream) {
   auto send = [=, group = of->group, rank = of->rank] {
     std::lock_guard const lock(group->mutex);
+    if (group->broken) return;
     auto const* const first = static_cast<float const*>(from);
     group->stage(rank, peer, first, count);
     group->letters[{rank, peer}].emplace_back(first, first + count);

@@ -62,8 +62,8 @@ TEST_CASE("a NCCL operation that hangs, blocks or fails fails the group within t
                misbehaviour::group_breaks, misbehaviour::abort_blocks);
   auto const began = steady::now();
   {
-    auto own = std::move(*alone(short_patience));
     float number = 1;
+    auto own = std::move(*alone(short_patience));
     own->all_reduce(&number, 1);
     REQUIRE(settled(*own) == collective_state::ok);
     bad_mood const mood(how);
@@ -86,11 +86,11 @@ TEST_CASE("a NCCL operation that hangs, blocks or fails fails the group within t
 TEST_CASE("the end of a NCCL group never hangs") {
   auto const began = steady::now();
   {
+    float number = 1;
     auto own = std::move(*alone(short_patience));
     bad_mood const mood(misbehaviour::end_hangs);
     SECTION("after nothing") {}
     SECTION("after an operation") {
-      float number = 1;
       own->all_reduce(&number, 1);
     }
     own.reset();
