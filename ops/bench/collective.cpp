@@ -1,7 +1,7 @@
 // Times sums over two ranks, a process each: the median and the 99th percentile of one operation at rank 0.
 //   bench_collective CARRIER BYTES OPERATIONS [SLOT_BYTES]      CARRIER: shared_memory, unix or tcp (both
 //   encrypted)
-// `sealing` in place of a carrier times the cipher alone: what one rank seals and opens in one operation.
+// sealing: the cipher alone, what one rank seals and opens in one operation.
 #include "cluster/transport/sealed_channel.hpp"
 #include "gpu/collective/shared_memory/shared_memory_collective.hpp"
 #include "gpu/collective/tcp/tcp_collective.hpp"
@@ -148,7 +148,7 @@ std::vector<double> time_sealing(order const& wanted) {
 int main(int count, char** values) {
   demand(count == 4 || count == 5, "bench_collective CARRIER BYTES OPERATIONS [SLOT_BYTES]");
   order const wanted{values[1], std::strtoull(values[2], nullptr, 10), std::strtoull(values[3], nullptr, 10),
-                     count == 5 ? std::strtoull(values[4], nullptr, 10) : std::size_t{256} << 10};
+                     count == 5 ? std::strtoull(values[4], nullptr, 10) : std::size_t{1} << 20};
   bool const known = wanted.carrier == "shared_memory" || wanted.carrier == "unix" ||
                      wanted.carrier == "tcp" || wanted.carrier == "sealing";
   demand(known && wanted.bytes >= 4 && wanted.operations > 0, "no such carrier, or nothing to do");

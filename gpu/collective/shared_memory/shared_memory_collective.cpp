@@ -20,6 +20,7 @@ using shared_memory::control_block;
 using shared_memory::rank_line;
 using clock = std::chrono::steady_clock;
 
+constexpr std::size_t divided_floats = std::size_t{16} << 10; // above which one more wait costs less
 constexpr int spins = 500;
 constexpr std::chrono::microseconds yielding{200}; // to ranks that share this processor, before sleeping
 constexpr std::chrono::milliseconds nap{5};        // between looks at the deadline and at the other processes
@@ -56,8 +57,8 @@ public:
     auto const most = static_cast<std::size_t>(control_.slot_floats);
     for (std::size_t begin = 0; begin < count; begin += most) {
       auto const part = std::min(most, count - begin);
-      if (!share({data + begin, part})) return;
-      add_up(data + begin, part);
+      if (part >= divided_floats ? !sum_divided({data + begin, part}) : !sum_whole({data + begin, part}))
+        return;
     }
   }
 
@@ -102,6 +103,42 @@ private:
   struct bounds {
     std::size_t begin, end;
   };
+
+  /// Every rank adds all of it up.
+  bool sum_whole(std::span<float> data) {
+    if (!share(data)) return false;
+    add_up(data, {0, data.size()});
+    return true;
+  }
+
+  /// Every rank adds one part up and gets the others' sums: less to add and to copy, for one more wait.
+  bool sum_divided(std::span<float> data) {
+    if (poll() == collective_state::failed) return false;
+    auto const mine = part_of(options_.rank, data.size());
+    ++operations_;
+    put(data.first(mine.begin), 0);
+    put(data.subspan(mine.end), mine.end);
+    if (!post()) return false;
+    add_up(data, mine);
+    ++operations_;
+    put(data.subspan(mine.begin, mine.end - mine.begin), mine.begin);
+    if (!post()) return false;
+    for (std::uint32_t from = 0; from < size(); ++from) {
+      auto const theirs = part_of(from, data.size());
+      if (from != options_.rank)
+        std::memcpy(data.data() + theirs.begin, slot(from).data() + theirs.begin,
+                    (theirs.end - theirs.begin) * sizeof(float));
+    }
+    return true;
+  }
+
+  /// Whole cache lines, so that no two ranks write into one.
+  bounds part_of(std::uint32_t of, std::size_t count) const noexcept {
+    auto const edge = [&](std::size_t rank) {
+      return rank == size() ? count : count * rank / size() / 16 * 16;
+    };
+    return {edge(of), edge(of + 1)};
+  }
 
   /// Puts `part` into this rank's next slot and waits for the others' shares. False: the group has failed.
   bool share(std::span<float const> part) {
@@ -166,11 +203,13 @@ private:
     for (auto& line : control_.lines) wake_all(line.posted);
   }
 
-  void add_up(float* data, std::size_t count) const {
+  /// Adds up what lies between the bounds; `data` is this rank's share.
+  void add_up(std::span<float> data, bounds part) const {
     std::array<std::byte const*, shared_memory::most_ranks> shares;
-    for (std::uint32_t from = 0; from < size(); ++from) shares[from] = std::as_bytes(slot(from)).data();
-    shares[options_.rank] = reinterpret_cast<std::byte const*>(data); // the same, and in this core's cache
-    sum_in_order(data, std::span(shares).first(size()), count);
+    for (std::uint32_t from = 0; from < size(); ++from)
+      shares[from] = std::as_bytes(slot(from).subspan(part.begin)).data();
+    shares[options_.rank] = std::as_bytes(data.subspan(part.begin)).data(); // in this core's cache
+    sum_in_order(data.data() + part.begin, std::span(shares).first(size()), part.end - part.begin);
   }
 
   /// Columns `columns` of each rank's rows `rows`; ranks whose rows are shorter share less.
