@@ -1,7 +1,7 @@
 // Times sums over two ranks, a process each: the median and the 99th percentile of one operation at rank 0.
-//   bench_collective CARRIER BYTES OPERATIONS [SLOT_BYTES]      CARRIER: shared_memory, unix or tcp (both
-//   encrypted)
-// sealing: the cipher alone, what one rank seals and opens in one operation.
+//   bench_collective CARRIER BYTES OPERATIONS [SLOT_BYTES]
+// Carriers: shared_memory (slots of 1 MiB unless said otherwise); unix and tcp, both encrypted; sealing: the
+// cipher alone, what one rank seals and opens in one operation.
 #include "cluster/transport/sealed_channel.hpp"
 #include "gpu/collective/shared_memory/shared_memory_collective.hpp"
 #include "gpu/collective/tcp/tcp_collective.hpp"

@@ -46,5 +46,6 @@ int main(int count, char** values) {
   waitpid(other, nullptr, 0);
   std::filesystem::remove_all(meeting);
   std::sort(times.begin(), times.end());
-  std::printf("{\"p50_us\": %.2f, \"p99_us\": %.2f}\n", times[times.size() / 2], times[times.size() * 99 / 100]);
+  std::printf("{\"p50_us\": %.2f, \"p99_us\": %.2f}\n", times[times.size() / 2],
+              times[times.size() * 99 / 100]);
 }

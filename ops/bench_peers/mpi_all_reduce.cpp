@@ -1,4 +1,5 @@
-// Times Open MPI's sums over two ranks as bench_collective times ours:  mpirun -n 2 mpi_all_reduce BYTES OPERATIONS
+// Times Open MPI's sums over two ranks as bench_collective times ours:  mpirun -n 2 mpi_all_reduce BYTES
+// OPERATIONS
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,12 +17,14 @@ int main(int count, char** values) {
   std::vector<double> times;
   for (std::size_t operation = 0; operation < warm_up + operations; ++operation) {
     auto const began = std::chrono::steady_clock::now();
-    MPI_Allreduce(MPI_IN_PLACE, data.data(), static_cast<int>(data.size()), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+    MPI_Allreduce(MPI_IN_PLACE, data.data(), static_cast<int>(data.size()), MPI_FLOAT, MPI_SUM,
+                  MPI_COMM_WORLD);
     auto const took = std::chrono::steady_clock::now() - began;
     if (operation >= warm_up) times.push_back(std::chrono::duration<double, std::micro>(took).count());
   }
   std::sort(times.begin(), times.end());
   if (rank == 0)
-    std::printf("{\"p50_us\": %.2f, \"p99_us\": %.2f}\n", times[times.size() / 2], times[times.size() * 99 / 100]);
+    std::printf("{\"p50_us\": %.2f, \"p99_us\": %.2f}\n", times[times.size() / 2],
+                times[times.size() * 99 / 100]);
   MPI_Finalize();
 }

@@ -1,9 +1,9 @@
 #pragma once
 // The collective of ranks on one host. Each rank copies its share into a slot of its own, says so, waits for
-// the others, and reads all slots in the order of ranks. Two slots in turn make one wait an operation enough:
-// whoever posts the next share has read the last ones. A wait spins for as long as a step's other work may
-// take, then sleeps in the kernel; ranks that ended are seen by their process descriptors, ranks that hang by
-// the deadline.
+// the others, and adds all up in the order of ranks; of large sums each adds up a part, and they share the
+// parts. Two slots in turn make one wait an operation enough: whoever posts the next share has read the last
+// ones. A wait spins, gives its processor to others that run, then sleeps in the kernel; ranks that ended are
+// seen by their process descriptors, ranks that hang by the deadline.
 #include "gpu/collective/collective.hpp"
 #include "gpu/collective/shared_memory/segment.hpp"
 

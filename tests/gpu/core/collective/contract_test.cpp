@@ -20,13 +20,15 @@ wiring plainly(ends (*connect)()) {
 carrier const& any_carrier() {
   static carrier const all[] = {
       {"shared memory", [](auto ranks, auto patience) { return shared_memory_group(ranks, patience); }},
+      {"shared memory, slots for whole sums",
+       [](auto ranks, auto patience) { return shared_memory_group(ranks, patience, 40'000); }},
       {"Unix sockets",
        [](auto ranks, auto patience) { return tcp_group(ranks, patience, plainly(unix_ends)); }},
       {"TCP", [](auto ranks, auto patience) { return tcp_group(ranks, patience, plainly(tcp_ends)); }},
       {"NCCL", [](auto ranks, auto patience) { return fake_nccl_group(ranks, patience); },
        knowledge::that_one},
   };
-  return all[GENERATE(range(0, 4))];
+  return all[GENERATE(range(0, 5))];
 }
 
 enum class fault { none, ranks_differ, columns_swapped, abort_unheard, absence_unseen, failure_forgotten };

@@ -90,9 +90,7 @@ TEST_CASE("the end of a NCCL group never hangs") {
     auto own = std::move(*alone(short_patience));
     bad_mood const mood(misbehaviour::end_hangs);
     SECTION("after nothing") {}
-    SECTION("after an operation") {
-      own->all_reduce(&number, 1);
-    }
+    SECTION("after an operation") { own->all_reduce(&number, 1); }
     own.reset();
     CHECK(steady::now() - began >= short_patience); // it did hang
   }

@@ -62,6 +62,19 @@ TEST_CASE("scrubbing, or the end of the ranks, leaves nothing in shared memory")
   }
 }
 
+TEST_CASE("scrubbing leaves nothing of sums that ranks divide") {
+  auto const memory = shared_memory::segment::create(2, 40'000);
+  REQUIRE(memory.has_value());
+  auto const ranks = of(*memory, 2);
+  on_each(ranks, [](collective& own) {
+    std::vector<float> data(33'333, 42.0F);
+    own.all_reduce(data.data(), data.size());
+  });
+  CHECK(nonzero(*memory, 2) > 33'333);
+  on_each(ranks, [](collective& own) { own.scrub(); });
+  CHECK(nonzero(*memory, 2) == 0);
+}
+
 TEST_CASE("a rank whose process is killed is seen at once") {
   auto const memory = shared_memory::segment::create(2, 64);
   REQUIRE(memory.has_value());
