@@ -234,6 +234,7 @@ result<std::unique_ptr<secure_channel>> open_sealed_channel(int socket, channel_
   if (!sending || !receiving) return sending ? receiving.failure() : sending.failure();
   auto made = std::make_unique<sealed_channel>(std::move(*prepared), terms.largest_message_bytes,
                                                std::move(*sending), std::move(*receiving));
+  wipe_stack(); // of what deriving the keys left there
   if (auto const proven = prove(*made, until); !proven) return proven.failure();
   return std::unique_ptr<secure_channel>(std::move(made));
 }
