@@ -1,10 +1,11 @@
 #pragma once
-// What the engine asks of a compute device. One implementation a device (cpu/, later cuda/), all held to
-// tests/gpu/kernels/backend_contract. Addresses of activations are device addresses: only the backend
+// What the engine asks of a compute device. One implementation a device (cpu/, cuda/), all held to
+// tests/gpu/core/kernels/backend_contract_*. Addresses of activations are device addresses: only the backend
 // dereferences them, `upload` and `download` cross over.
 //
 // Shapes are row-major; T is the number of tokens of the step, R and C the rows and columns of a weight.
-// Results for one token are bitwise the same alone or in any batch, with any chunking and thread count.
+// Results for one token are bitwise the same alone or in any batch, with any chunking and thread count, on
+// processors; on CUDA they are within a tolerance that gpu/kernels/cuda/README.md states.
 // Operations are enqueued in order; `synchronize` waits and reports what failed. Preconditions (shapes that
 // fit, blocks inside the cache) are the caller's duty and are asserted in debug builds.
 #include "gpu/formats/tensor.hpp"
@@ -78,6 +79,28 @@ struct attention_shape {
   float scale = 0; ///< of the scores: 1 / sqrt(head_dim) unless the model says otherwise
 };
 
+/// What a step computes on: see model/model.hpp's step_batch.
+struct step_inputs {
+  std::span<token_id const> tokens;
+  std::span<sequence_span const> sequences;
+  std::span<std::uint32_t const> sampled;
+  attention_shape attention;
+  kv_memory* kv = nullptr;
+};
+
+/// `replayed`: the device has done the whole step already, from a recording; nothing is left to call.
+enum class step_course : std::uint8_t { compute, replayed };
+
+/// How one row of logits becomes a token, without penalties, biases or log probabilities: the meaning of each
+/// is that of engine/sampler.hpp. `share`: the number in [0, 1) that draws.
+struct draw_parameters {
+  float temperature = 1.0F; ///< 0: greedy
+  float top_p = 1.0F;
+  std::int32_t top_k = 0;
+  float min_p = 0.0F;
+  double share = 0;
+};
+
 class backend {
 public:
   virtual ~backend() = default;
@@ -90,6 +113,11 @@ public:
   virtual result<std::unique_ptr<packed_weight>> prepare(tensor_view const& tensor, range rows,
                                                          range columns) = 0;
 
+  /// How K and V are best kept here for a model whose weights are all floats, or not.
+  virtual kv_precision kv_precision_for(bool float_weights) const noexcept {
+    return float_weights ? kv_precision::f32 : kv_precision::f16;
+  }
+
   virtual result<std::unique_ptr<kv_memory>> create_kv_memory(kv_shape const& shape) = 0;
 
   /// Zeroed, content-grade memory for activations. Null if there is none left. `release` wipes first.
@@ -97,7 +125,16 @@ public:
   virtual void release(float* memory, std::size_t count) noexcept = 0;
 
   virtual void upload(std::span<float const> from, float* to) = 0;
+  /// Waits for what was enqueued before: `to` holds the values on return, unless `synchronize` then fails.
   virtual void download(float const* from, std::span<float> to) = 0;
+
+  /// Optional, around the operations of one step: their tokens, sequences and rows are then those of
+  /// `inputs`, the very spans, so that a device takes them over once. `owner` promises that it calls the same
+  /// operations with the same addresses whenever as many tokens, one a sequence, all sampled, stand in a step
+  /// over the same KV memory; then the device may record them, and replay them where it says so. Null
+  /// promises nothing: what stands between the operations (a collective on the host) is not recorded.
+  virtual step_course begin_step(step_inputs const& inputs, void const* owner);
+  virtual void end_step() {}
 
   /// out[T][C] = rows of the table[R][C], dequantised. The table's first row is that of token `first`; a
   /// token whose row it does not hold gives zeros.
@@ -132,6 +169,16 @@ public:
   /// out[i] = x[rows[i]], each `width` floats: picks the tokens that sample before the vocabulary matrix.
   virtual void gather(float const* x, std::size_t width, std::span<std::uint32_t const> rows, float* out) = 0;
 
+  /// True if `draw` does something. The host's sampler serves where it does not, and for what draw_parameters
+  /// cannot say.
+  virtual bool draws() const noexcept { return false; }
+
+  /// tokens[i] is drawn from logits[i][vocabulary] as rows[i] says, -1 where the row is no distribution (NaN,
+  /// infinity). Waits, like `download`. The distribution is the host sampler's; which token a share picks is
+  /// the device's own, the same in every run and batch. Precondition: draws(), vocabulary <= 2^20.
+  virtual void draw(float const* logits, std::size_t vocabulary, std::span<draw_parameters const> rows,
+                    std::span<token_id> tokens);
+
   /// Zeroes KV blocks before they return to the free list.
   virtual void wipe_blocks(kv_memory& kv, std::span<std::uint32_t const> blocks) = 0;
   virtual void wipe(float* memory, std::size_t count) = 0;
@@ -142,6 +189,9 @@ public:
   /// Waits for all that was enqueued. Errors: backend_failed.
   virtual result<void> synchronize() = 0;
 };
+
+inline step_course backend::begin_step(step_inputs const&, void const*) { return step_course::compute; }
+inline void backend::draw(float const*, std::size_t, std::span<draw_parameters const>, std::span<token_id>) {}
 
 /// How the CPU backend runs. `instructions` lets tests pin what dispatch would choose.
 enum class instruction_set : std::uint8_t { best, portable, avx2, avx512 };

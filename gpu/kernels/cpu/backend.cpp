@@ -1,7 +1,7 @@
-#include "gpu/formats/block_layout.hpp"
 #include "gpu/formats/dequantise.hpp"
 #include "gpu/kernels/cpu/cpu_backend.hpp"
 #include "gpu/kernels/cpu/paged_kv.hpp"
+#include "gpu/kernels/weight_range.hpp"
 
 #include <cassert>
 #include <cstring>
@@ -11,23 +11,6 @@ namespace {
 
 // Work below this many bytes is done before another thread has noticed that there is any.
 constexpr std::size_t worth_sharing_bytes = 64 * 1024;
-
-result<void> check_range(tensor_view const& tensor, range rows, range columns) {
-  auto const layout = gpu::layout_of(tensor.type);
-  if (!layout) return error{errc::unsupported, "tensor type", static_cast<std::int64_t>(tensor.type)};
-  auto const inside = rows.begin < rows.end && rows.end <= tensor.rows && columns.begin < columns.end &&
-                      columns.end <= tensor.columns;
-  if (!inside) return error{errc::invalid_request, "range outside of the tensor", 0};
-  if (tensor.columns % layout->elements != 0 || columns.begin % layout->elements != 0 ||
-      columns.end % layout->elements != 0) {
-    return error{errc::invalid_request, "columns cut a quantisation block (block length)", layout->elements};
-  }
-  if (tensor.data.size() / row_bytes(*layout, tensor.columns) < tensor.rows) {
-    return error{errc::invalid_request, "tensor data too short (bytes)",
-                 static_cast<std::int64_t>(tensor.data.size())};
-  }
-  return {};
-}
 
 std::vector<float> read_only_row(tensor_view const& tensor, range rows, range columns) {
   if (rows.size() != 1) return {};
@@ -45,7 +28,7 @@ cpu_backend::~cpu_backend() = default;
 
 result<std::unique_ptr<packed_weight>> cpu_backend::prepare(tensor_view const& tensor, range rows,
                                                             range columns) {
-  if (auto done = check_range(tensor, rows, columns); !done) return done.failure();
+  if (auto done = check_weight_range(tensor, rows, columns); !done) return done.failure();
   auto const view = plan_packing(packing_for(tensor.type), rows.size(), columns.size());
   auto memory = weights_.allocate(view.groups() * view.group_bytes);
   if (memory == nullptr)

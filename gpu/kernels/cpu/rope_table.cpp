@@ -1,5 +1,7 @@
 #include "gpu/kernels/cpu/rope_table.hpp"
 
+#include "gpu/kernels/rope_frequencies.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -9,14 +11,7 @@ namespace mayfly::gpu::cpu {
 rope_table::rope_table(rope_parameters const& parameters)
     : theta_(parameters.theta), scale_(parameters.scale), dims_(parameters.dims),
       factors_(parameters.frequency_factors.begin(), parameters.frequency_factors.end()),
-      frequencies_(parameters.dims / 2) {
-  for (std::size_t i = 0; i < frequencies_.size(); ++i) {
-    auto const exponent = static_cast<float>(2 * i) / static_cast<float>(dims_);
-    auto const base = std::pow(static_cast<double>(theta_), static_cast<double>(exponent));
-    auto const factor = factors_.empty() ? 1.0F : factors_[i];
-    frequencies_[i] = 1.0F / static_cast<float>(base) / factor * scale_;
-  }
-}
+      frequencies_(rope_frequencies(parameters)) {}
 
 bool rope_table::fits(rope_parameters const& parameters) const noexcept {
   return theta_ == parameters.theta && scale_ == parameters.scale && dims_ == parameters.dims &&

@@ -1,4 +1,5 @@
-// Rotary embedding, KV storage and attention of the backend contract, for every instruction set.
+// Rotary embedding, KV storage and attention of the backend contract, for every device; to the bit on
+// processors.
 #include "tests/gpu/core/kernels/backends.hpp"
 #include "tests/gpu/core/kernels/reference.hpp"
 
@@ -91,8 +92,8 @@ double tolerance(kv_precision precision) { return precision == kv_precision::f16
 
 TEST_CASE("attention over rotated keys is what double precision says") {
   random_numbers random(11);
-  for (auto const set : available_sets()) {
-    auto const device = backend_for(set, 2);
+  for (auto const tested : available_devices()) {
+    auto const device = backend_for(tested, 2);
     for (auto const& each : cases) {
       rope_parameters const rope{10000.0F, 1.0F, each.head_dim, true, {}};
       auto const q = random.uniforms(each.positions * each.heads * each.head_dim);
@@ -134,8 +135,8 @@ TEST_CASE("rotation follows its parameters: pairing, scale, partial dimensions, 
       {10000.0F, 0.25F, 16, true, {}},
       {10000.0F, 1.0F, 16, false, factors},
   };
-  for (auto const set : available_sets()) {
-    auto const device = backend_for(set, 2);
+  for (auto const tested : available_devices()) {
+    auto const device = backend_for(tested, 2);
     auto kv = device->create_kv_memory({64, 16, 1, 1, 32});
     REQUIRE(kv);
     auto const blocks = counted(64);
@@ -157,8 +158,8 @@ TEST_CASE("sequences of one batch do not see each other") {
   random_numbers random(14);
   attention_shape const shape{4, 2, 64, 0.125F};
   rope_parameters const rope{10000.0F, 1.0F, 64, true, {}};
-  for (auto const set : available_sets()) {
-    auto const device = backend_for(set, 2);
+  for (auto const tested : available_devices()) {
+    auto const device = backend_for(tested, 2);
     auto const q = random.uniforms(5 * 4 * 64);
     auto const k = random.uniforms(5 * 2 * 64);
     auto const v = random.uniforms(5 * 2 * 64);
@@ -186,8 +187,8 @@ TEST_CASE("sequences of one batch do not see each other") {
 }
 
 TEST_CASE("values too large for f16 stay finite, and harm no token that does not see them") {
-  for (auto const set : available_sets()) {
-    auto const device = backend_for(set, 1);
+  for (auto const tested : available_devices()) {
+    auto const device = backend_for(tested, 1);
     attention_shape const shape{1, 1, 16, 1.0F};
     rope_parameters const rope{10000.0F, 1.0F, 16, true, {}};
     auto kv = device->create_kv_memory({1, 16, 1, 1, 16});

@@ -1,6 +1,8 @@
 #pragma once
 // The backends that this machine can run, and device memory that frees itself.
 #include "gpu/kernels/backend.hpp"
+#include "gpu/kernels/cuda/cuda_backend.hpp"
+#include "gpu/kernels/emulation/queue.hpp"
 
 #include <memory>
 #include <stdexcept>
@@ -21,6 +23,29 @@ inline std::unique_ptr<backend> backend_for(instruction_set instructions, unsign
   auto made = make_cpu_backend({threads, instructions});
   if (!made) throw std::logic_error("no backend");
   return std::move(made).value();
+}
+
+/// The CUDA backend over the emulation, in regions that are quick to fill.
+inline cuda::cuda_options small_cuda_options() { return {std::size_t{1} << 20U, std::size_t{64} << 10U, 1}; }
+inline std::unique_ptr<cuda::cuda_backend> emulated_cuda(emulation::queue_faults const& faults = {}) {
+  return std::make_unique<cuda::cuda_backend>(std::make_unique<emulation::emulated_queue>(faults),
+                                              small_cuda_options());
+}
+
+/// What the contract runs on: processors with an instruction set, or CUDA, emulated.
+struct tested_device {
+  instruction_set instructions = instruction_set::best;
+  bool cuda = false;
+};
+inline std::vector<tested_device> available_devices() {
+  std::vector<tested_device> devices;
+  for (auto const each : available_sets()) devices.push_back({each});
+  devices.push_back({instruction_set::best, true});
+  return devices;
+}
+inline std::unique_ptr<backend> backend_for(tested_device device, unsigned threads) {
+  if (device.cuda) return emulated_cuda();
+  return backend_for(device.instructions, threads);
 }
 
 /// Activations on a device.
