@@ -3,6 +3,7 @@
 // driven by one thread, which calls `submit`, `grant`, `cancel` and `step` in turn. It starts no request that
 // it cannot finish: KV blocks that run out preempt the youngest sequence, which is computed again later.
 #include "gpu/formats/model_file.hpp"
+#include "gpu/kernels/device_choice.hpp"
 #include "protocol/base/ephemeral.hpp"
 #include "protocol/base/result.hpp"
 
@@ -78,7 +79,8 @@ struct tensor_parallel {
 };
 
 struct engine_options {
-  model_file model; ///< GGUF
+  model_file model;     ///< GGUF
+  device_choice device; ///< ranks of a group compute on processors: `any` means those, `cuda` is refused
   tensor_parallel part;
   std::uint32_t context_tokens = 0; ///< a sequence's limit; 0: the model's own
   std::size_t kv_bytes =

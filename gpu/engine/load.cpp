@@ -1,6 +1,7 @@
 #include "gpu/engine/load.hpp"
 
 #include "gpu/formats/gguf.hpp"
+#include "gpu/kernels/devices.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -12,8 +13,9 @@ constexpr std::size_t largest_default_kv_bytes = std::size_t{512} << 20U;
 
 /// The same on every rank of a group: they share the block tables.
 result<std::uint32_t> count_blocks(engine_options const& options, hyper_parameters const& p,
-                                   std::uint32_t context_tokens) {
-  auto const shape = kv_shape_of(p, 0, options.block_tokens);
+                                   std::uint32_t context_tokens, kv_precision precision) {
+  auto shape = kv_shape_of(p, 0, options.block_tokens);
+  shape.precision = precision;
   auto const block_bytes = shape.block_bytes();
   std::size_t blocks = options.kv_bytes / block_bytes;
   if (options.kv_bytes == 0) {
@@ -49,10 +51,20 @@ result<void> check(engine_options const& options) {
     return error{errc::configuration, "prefill_tokens_beside_decode is 0", 0};
   if (options.part.rank >= options.part.ranks || (options.part.ranks > 1) != (options.part.group != nullptr))
     return error{errc::configuration, "no rank of this group", options.part.rank};
+  if (options.part.ranks > 1 && options.device.kind == device_kind::cuda)
+    return error{errc::configuration, "the ranks of a group exchange host memory: they compute on processors",
+                 0};
   if (options.max_sequences == 0) return error{errc::configuration, "max_sequences is 0", 0};
   if (options.block_tokens == 0 || options.block_tokens > 1U << 12U)
     return error{errc::configuration, "block_tokens is out of range", options.block_tokens};
   return {};
+}
+
+/// Collectives reach host memory alone.
+device_choice device_for(engine_options const& options) {
+  auto choice = options.device;
+  if (options.part.ranks > 1) choice.kind = device_kind::cpu;
+  return choice;
 }
 
 } // namespace
@@ -61,7 +73,7 @@ result<loaded_model> load_parts(engine_options const& options) {
   if (auto const valid = check(options); !valid) return valid.failure();
   auto file = gguf_file::open(options.model);
   if (!file) return file.failure();
-  auto device = make_cpu_backend({options.threads, instruction_set::best});
+  auto device = make_device(device_for(options), {options.threads, instruction_set::best});
   if (!device) return device.failure();
   auto const sequences = std::min(options.max_sequences, options.step_tokens);
   auto const& part = options.part;
@@ -73,9 +85,11 @@ result<loaded_model> load_parts(engine_options const& options) {
   if (options.context_tokens > p.context_tokens)
     return error{errc::configuration, "context_tokens is beyond the model's own context", p.context_tokens};
   auto const context = options.context_tokens == 0 ? p.context_tokens : options.context_tokens;
-  auto const blocks = count_blocks(options, p, context);
+  auto const precision = (*device)->kv_precision_for(p.float_weights);
+  auto const blocks = count_blocks(options, p, context, precision);
   if (!blocks) return blocks.failure();
-  auto const shape = kv_shape_of(p, *blocks, options.block_tokens, (*network)->kv_heads());
+  auto shape = kv_shape_of(p, *blocks, options.block_tokens, (*network)->kv_heads());
+  shape.precision = precision;
   auto kv = (*device)->create_kv_memory(shape);
   if (!kv) return kv.failure();
   engine_parts parts{std::move(*device),    std::move(*network), std::move(*kv), shape, part,

@@ -7,6 +7,8 @@
 namespace mayfly::gpu {
 namespace {
 
+constexpr std::uint32_t largest_drawn_vocabulary = (1U << 20U) - 1; // backend::draw's precondition
+
 engine_limits bounded(engine_limits limits, kv_shape const& shape) {
   limits.step.sequences = std::min(limits.step.sequences, limits.step.tokens);
   auto const room = std::uint64_t{shape.blocks} * shape.block_tokens;
@@ -145,24 +147,57 @@ float const* paged_engine::compute(std::span<planned const> plan) {
 }
 
 result<void> paged_engine::sample(std::span<planned const> plan, float const* logits) {
+  if (auto const drawn = draw_on_device(plan, logits); !drawn) return drawn;
   std::size_t row = 0;
   for (auto const& share : plan) {
     bool const samples = share.samples(); // before the share counts as computed
     batcher_.advance(share);
     if (!samples) continue;
-    auto const sampled = sample_row(*share.subject, logits + row * vocabulary_size());
+    auto const drawn = drawn_.empty() ? token_id{0} : drawn_.reveal()[row];
+    auto const sampled = sample_row(*share.subject, logits + row * vocabulary_size(), drawn);
     if (!sampled) return sampled;
     ++row;
   }
   return {};
 }
 
-/// Draws one token and says so in an event. Only the backend's failure is an error: a row that is no
-/// distribution fails its sequence alone.
-result<void> paged_engine::sample_row(sequence& subject, float const* logits) {
-  executor_.device().download(logits, logits_row_.reveal());
-  if (auto const arrived = executor_.synchronize_device(); !arrived) return arrived;
-  auto drawn = sampler_.sample(logits_row_.reveal(), subject.sampling);
+/// Draws a token for every sampled row, where the device can and any sequence is content with what it can.
+result<void> paged_engine::draw_on_device(std::span<planned const> plan, float const* logits) {
+  drawn_.resize(0);
+  draws_.resize(0);
+  auto& device = executor_.device();
+  if (!device.draws() || vocabulary_size() > largest_drawn_vocabulary) return {};
+  bool wanted = false;
+  for (auto const& share : plan) {
+    if (!share.samples()) continue;
+    auto const& state = share.subject->sampling;
+    auto const& asked = state.parameters();
+    bool const device_does = !state.needs_logits();
+    wanted = wanted || device_does;
+    // A row that the host samples goes along as the cheapest there is.
+    draws_.push_back(
+        {device_does ? asked.temperature : 0.0F, asked.top_p, asked.top_k, asked.min_p, state.share()});
+  }
+  if (!wanted) return {};
+  drawn_.resize(draws_.size());
+  device.draw(logits, vocabulary_size(), draws_.reveal(), drawn_.reveal());
+  return executor_.synchronize_device();
+}
+
+/// Makes one token's event. Only the backend's failure is an error: a row that is no distribution fails its
+/// sequence alone.
+result<void> paged_engine::sample_row(sequence& subject, float const* logits, token_id on_device) {
+  bool const has_token = !drawn_.empty() && !subject.sampling.needs_logits();
+  result<sampled_token> drawn = sampled_token{};
+  if (!has_token) {
+    executor_.device().download(logits, logits_row_.reveal());
+    if (auto const arrived = executor_.synchronize_device(); !arrived) return arrived;
+    drawn = sampler_.sample(logits_row_.reveal(), subject.sampling);
+  } else if (on_device < 0) {
+    drawn = error{errc::backend_failed, "the model's logits are not finite", 0};
+  } else {
+    drawn->token.token = on_device;
+  }
   auto& event = events_.emplace_back();
   event.sequence = subject.handle;
   if (!drawn) {
@@ -213,6 +248,8 @@ void paged_engine::fail_all(error const& failure) {
   executor_.wipe({}, wipe_extent::activations);
   wipe(logits_row_.reveal().data(), logits_row_.size_bytes());
   sampler_.wipe();
+  drawn_.resize(0);
+  draws_.resize(0);
   batch_tokens_.resize(0);
   kv_in_doubt_ = !pool_.wipe_all();
   for (auto& [handle, subject] : table_) {
@@ -237,6 +274,8 @@ void paged_engine::forget_logits(wipe_extent extent) {
   executor_.wipe({}, extent);
   wipe(logits_row_.reveal().data(), logits_row_.size_bytes());
   sampler_.wipe();
+  drawn_.resize(0);
+  draws_.resize(0);
   batch_tokens_.resize(0);
 }
 

@@ -39,7 +39,8 @@ private:
   result<void> advance();
   float const* compute(std::span<planned const> plan);
   result<void> sample(std::span<planned const> plan, float const* logits);
-  result<void> sample_row(sequence& subject, float const* logits);
+  result<void> draw_on_device(std::span<planned const> plan, float const* logits);
+  result<void> sample_row(sequence& subject, float const* logits, token_id on_device);
   result<void> retire();
   void fail_all(error const& failure);
   void forget_events();
@@ -60,6 +61,8 @@ private:
   std::vector<sequence_span> spans_;
   std::vector<std::uint32_t> sampled_;
   ephemeral_buffer<float> logits_row_; ///< [vocabulary]
+  ephemeral_buffer<draw_parameters> draws_;
+  ephemeral_tokens drawn_; ///< of each sampled row; empty where the device draws nothing
   std::vector<sequence_event, ephemeral_allocator<sequence_event>> events_;
 };
 

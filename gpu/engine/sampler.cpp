@@ -57,6 +57,8 @@ bool sampling_state::penalises() const noexcept {
          parameters_.presence_penalty != 0;
 }
 
+double sampling_state::share() const noexcept { return random_unit(seed_, generated_); }
+
 void sampling_state::add(token_id token) {
   ++generated_;
   if (penalises()) counts_.add_output(token);
@@ -99,7 +101,7 @@ result<sampled_token> sampler::sample(std::span<float> logits, sampling_state co
 token_id sampler::choose(std::span<float const> logits, float largest, sampling_state const& state) {
   auto const& parameters = state.parameters();
   if (parameters.temperature == 0 || parameters.top_k == 1) return first_token_with(logits, largest);
-  auto const share = random_unit(state.seed(), state.generated());
+  auto const share = state.share();
   bool const all = parameters.top_k == 0 && parameters.top_p >= 1 && parameters.min_p <= 0;
   if (all) {
     used_weights_ = true;

@@ -11,7 +11,8 @@
 //   4. top_k, 5. top_p over what top_k left, renormalised (Holtzman et al., 2019: the smallest set of the
 //      likeliest tokens that reaches p), 6. min_p: at least that share of the likeliest token's probability
 //      (Nguyen et al., 2024). The order of 3-6 is transformers' (GenerationMixin's logits processors).
-// The draw is a function of the seed and of the token's index in the output alone.
+// The draw is a function of the seed and of the token's index in the output alone. A device may draw instead
+// (backend::draw): the same sets and probabilities, though for one seed not the same tokens as here.
 #include "gpu/engine.hpp"
 #include "gpu/engine/distribution.hpp"
 #include "gpu/engine/token_counts.hpp"
@@ -37,6 +38,10 @@ public:
   std::uint64_t seed() const noexcept { return seed_; }
   std::uint32_t generated() const noexcept { return generated_; }
   bool penalises() const noexcept;
+  /// True if a token takes more than its row's parameters say: log probabilities, biases, penalties.
+  bool needs_logits() const noexcept { return parameters_.logprobs || !bias_.empty() || penalises(); }
+  /// The number in [0, 1) that draws the next token.
+  double share() const noexcept;
 
   /// Takes a token into the output.
   void add(token_id token);

@@ -175,7 +175,7 @@ public:
 
   /// tokens[i] is drawn from logits[i][vocabulary] as rows[i] says, -1 where the row is no distribution (NaN,
   /// infinity). Waits, like `download`. The distribution is the host sampler's; which token a share picks is
-  /// the device's own, the same in every run and batch. Precondition: draws(), vocabulary <= 2^20.
+  /// the device's own, the same in every run and batch. Precondition: draws(), vocabulary < 2^20.
   virtual void draw(float const* logits, std::size_t vocabulary, std::span<draw_parameters const> rows,
                     std::span<token_id> tokens);
 

@@ -106,17 +106,14 @@ public:
   std::size_t weight_bytes() const noexcept override { return weights_.bytes; }
 
   float const* forward(step_batch const& batch, kv_memory& kv) override {
-    auto const tokens = batch.tokens.size();
-    assert(tokens <= limits_.step_tokens && batch.sampled.size() <= limits_.sampled_rows);
-    device_.embed(*weights_.embedding, static_cast<token_id>(own_.vocabulary.begin), batch.tokens,
-                  residual_.write(tokens));
-    if (is_split()) part_.group->all_reduce(residual_.write(tokens), tokens * p_.width);
-    for (std::uint32_t index = 0; index + 1 < p_.layers; ++index) {
-      store_keys(index, batch, kv);
-      device_.attend(query_.read(), batch.sequences, attention_, kv, index, attended_.write(tokens));
-      finish_layer(weights_.layers[index], attended_, residual_, tokens);
-    }
-    return finish_sampled(batch, kv);
+    assert(batch.tokens.size() <= limits_.step_tokens && batch.sampled.size() <= limits_.sampled_rows);
+    step_inputs const inputs{batch.tokens, batch.sequences, batch.sampled, attention_, &kv};
+    // A collective on the host stands between the operations: nothing to record.
+    auto const course = device_.begin_step(inputs, is_split() ? nullptr : this);
+    if (course == step_course::replayed) return mark_written(batch);
+    auto const* const logits = compute(batch, kv);
+    device_.end_step();
+    return logits;
   }
 
   void wipe_logits() override {
@@ -131,6 +128,28 @@ public:
   }
 
 private:
+  float const* compute(step_batch const& batch, kv_memory& kv) {
+    auto const tokens = batch.tokens.size();
+    device_.embed(*weights_.embedding, static_cast<token_id>(own_.vocabulary.begin), batch.tokens,
+                  residual_.write(tokens));
+    if (is_split()) part_.group->all_reduce(residual_.write(tokens), tokens * p_.width);
+    for (std::uint32_t index = 0; index + 1 < p_.layers; ++index) {
+      store_keys(index, batch, kv);
+      device_.attend(query_.read(), batch.sequences, attention_, kv, index, attended_.write(tokens));
+      finish_layer(weights_.layers[index], attended_, residual_, tokens);
+    }
+    return finish_sampled(batch, kv);
+  }
+
+  /// What a replayed step wrote, all of whose tokens sample, counts as written: it is to be wiped.
+  float const* mark_written(step_batch const& batch) {
+    auto const rows = batch.tokens.size();
+    for (auto* buffer : {&residual_, &normed_, &query_, &key_, &value_, &attended_, &hidden_,
+                         &picked_residual_, &picked_attended_})
+      buffer->write(rows);
+    return logits_.write(rows);
+  }
+
   bool is_split() const noexcept { return part_.ranks > 1; }
   std::size_t query_width() const { return own_.heads.size() * p_.head_dim; }
   std::size_t key_width() const { return own_.kv_heads.size() * p_.head_dim; }

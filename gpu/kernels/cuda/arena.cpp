@@ -55,6 +55,12 @@ void arena::release(std::byte* memory) noexcept {
   if (placed != free_.begin()) join(std::prev(placed));
 }
 
+std::vector<std::span<std::byte const>> arena::areas() const {
+  std::vector<std::span<std::byte const>> all;
+  for (auto const& each : regions_) all.emplace_back(each.memory, each.bytes);
+  return all;
+}
+
 /// Joins a free piece with the next, if they touch.
 void arena::join(std::map<std::byte*, std::size_t>::iterator first) {
   auto const next = std::next(first);

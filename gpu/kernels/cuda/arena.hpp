@@ -5,6 +5,7 @@
 #include "gpu/kernels/cuda/queue.hpp"
 
 #include <map>
+#include <span>
 #include <vector>
 
 namespace mayfly::gpu::cuda {
@@ -25,6 +26,7 @@ public:
   void release(std::byte* memory) noexcept;
 
   std::size_t used_bytes() const noexcept { return used_bytes_; }
+  std::vector<std::span<std::byte const>> areas() const;
 
 private:
   struct region {

@@ -45,8 +45,8 @@ kv_view device_kv::view(std::uint32_t layer) const noexcept {
 
 cuda_backend::cuda_backend(std::unique_ptr<device_queue> queue, cuda_options const& options)
     : queue_(std::move(queue)), options_(options), arena_(*queue_, options.region_bytes), staging_(*queue_),
-      tables_(arena_), narrow_(arena_), expanded_(arena_), gates_(arena_), partials_(arena_), draws_(arena_) {
-}
+      tables_(arena_), narrow_(arena_), expanded_(arena_), gates_(arena_), library_(arena_),
+      partials_(arena_), draws_(arena_) {}
 
 cuda_backend::~cuda_backend() {
   recordings_.forget();
@@ -138,12 +138,18 @@ void cuda_backend::wipe_blocks(kv_memory& kv, std::span<std::uint32_t const> blo
 void cuda_backend::wipe(float* memory, std::size_t count) { queue_->clear(memory, count * sizeof(float)); }
 
 void cuda_backend::scrub() {
-  for (auto* const each : {&tables_, &narrow_, &expanded_, &gates_, &partials_, &draws_})
+  for (auto* const each : {&tables_, &narrow_, &expanded_, &gates_, &library_, &partials_, &draws_})
     each->scrub(*queue_);
   static_cast<void>(queue_->wait()); // a failure stays with the queue
   staging_.settled();
   staging_.scrub();
   wipe_stack();
+}
+
+std::vector<std::span<std::byte const>> cuda_backend::content_memory() const {
+  auto all = arena_.areas();
+  all.push_back(staging_.area());
+  return all;
 }
 
 result<void> cuda_backend::synchronize() {

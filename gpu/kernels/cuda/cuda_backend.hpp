@@ -20,7 +20,9 @@ struct cuda_options {
   std::size_t region_bytes = std::size_t{64} << 20U; ///< that the arena takes from the device at once
   std::size_t expanded_bytes = std::size_t{128}
                                << 20U; ///< of quantised weights, expanded for a large product
-  unsigned pack_threads = 0;           ///< 0: the processors this process may use
+  std::size_t library_bytes = std::size_t{32}
+                              << 20U; ///< of workspace for cuBLASLt (its own advice for sm_90)
+  unsigned pack_threads = 0;          ///< 0: the processors this process may use
 };
 
 /// Planes in device memory; weights are not content.
@@ -101,6 +103,10 @@ public:
   void scrub() override;
   result<void> synchronize() override;
 
+  /// All memory that may hold content, the device's and the pinned, for the tests that prove what is erased.
+  std::vector<std::span<std::byte const>> content_memory() const;
+  device_queue& queue() noexcept { return *queue_; }
+
 private:
   /// One kind of rotation and its frequencies on the device; they are no content.
   struct known_rotation {
@@ -121,6 +127,7 @@ private:
   std::byte* upload_weight(std::span<std::byte const> host);
   void run_product(matrix_view const& matrix, float const* x, std::size_t tokens, float* out, bool adds);
   void run_dense(matrix_view const& matrix, float const* x, std::size_t tokens, float* out, bool adds);
+  void send_product(dense_product product);
   void run_expanded(matrix_view const& matrix, std::byte const* narrowed, std::size_t tokens, float* out,
                     bool adds);
   std::byte* narrowed(float const* x, std::size_t tokens, std::size_t columns, number_format format,
@@ -142,6 +149,7 @@ private:
   workspace narrow_;   ///< activations in 16 bits
   workspace expanded_; ///< quantised weights as bf16
   workspace gates_;
+  workspace library_;  ///< cuBLASLt's
   workspace partials_; ///< attention over parts of long sequences
   workspace draws_;
   std::deque<known_rotation> rotations_;

@@ -30,6 +30,13 @@ std::byte* cuda_backend::narrowed(float const* x, std::size_t tokens, std::size_
   return memory;
 }
 
+void cuda_backend::send_product(dense_product product) {
+  product.workspace = library_.reserve(options_.library_bytes);
+  if (product.workspace == nullptr) return fail("no device memory for cuBLASLt's workspace");
+  product.workspace_bytes = options_.library_bytes;
+  queue_->multiply(product);
+}
+
 /// A quantised matrix, some rows after another as bf16, times activations in bf16.
 void cuda_backend::run_expanded(matrix_view const& matrix, std::byte const* x, std::size_t tokens, float* out,
                                 bool adds) {
@@ -43,7 +50,7 @@ void cuda_backend::run_expanded(matrix_view const& matrix, std::byte const* x, s
     auto const rows = std::min<std::size_t>(at_once, matrix.rows - first);
     expand(*queue_, matrix, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(rows),
            reinterpret_cast<std::uint16_t*>(weights));
-    queue_->multiply(
+    send_product(
         {number_format::bf16, weights, x, out + first, rows, stride, tokens, stride, matrix.rows, adds});
   }
 }
@@ -51,8 +58,8 @@ void cuda_backend::run_expanded(matrix_view const& matrix, std::byte const* x, s
 void cuda_backend::run_dense(matrix_view const& matrix, float const* x, std::size_t tokens, float* out,
                              bool adds) {
   if (matrix.kind == storage::f32) {
-    queue_->multiply({number_format::f32, matrix.codes, x, out, matrix.rows, matrix.columns, tokens,
-                      matrix.stride, matrix.rows, adds});
+    send_product({number_format::f32, matrix.codes, x, out, matrix.rows, matrix.columns, tokens,
+                  matrix.stride, matrix.rows, adds});
     return;
   }
   bool const quantised = is_quantised(matrix.kind);
@@ -61,7 +68,7 @@ void cuda_backend::run_dense(matrix_view const& matrix, float const* x, std::siz
   auto* const x16 = narrowed(x, tokens, matrix.columns, format, stride);
   if (x16 == nullptr) return;
   if (quantised) return run_expanded(matrix, x16, tokens, out, adds);
-  queue_->multiply({format, matrix.codes, x16, out, matrix.rows, stride, tokens, stride, matrix.rows, adds});
+  send_product({format, matrix.codes, x16, out, matrix.rows, stride, tokens, stride, matrix.rows, adds});
 }
 
 void cuda_backend::run_product(matrix_view const& matrix, float const* x, std::size_t tokens, float* out,

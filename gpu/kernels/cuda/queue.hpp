@@ -29,6 +29,8 @@ struct dense_product {
   std::size_t weight_stride = 0; ///< elements from row to row
   std::size_t sums_stride = 0;   ///< floats from token to token
   bool adds = false;
+  void* workspace = nullptr; ///< for partial sums; the backend's, which wipes it
+  std::size_t workspace_bytes = 0;
 };
 
 /// Work that was recorded once and runs again with the same addresses and sizes.

@@ -33,6 +33,7 @@ std::byte* staging::take(std::size_t bytes) {
     data_ = queue_.allocate(size, memory_place::pinned);
     bytes_ = data_ == nullptr ? 0 : size;
     if (data_ == nullptr) return nullptr;
+    wipe(data_, bytes_); // pinned memory may come as others left it
   }
   auto* const taken = data_ + taken_;
   taken_ += wanted;

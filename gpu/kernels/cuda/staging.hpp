@@ -27,6 +27,8 @@ public:
   /// The queue was waited for: what was taken is free again.
   void settled() noexcept { taken_ = 0; }
 
+  std::span<std::byte const> area() const noexcept { return {data_, bytes_}; }
+
   /// Wipes what was staged. Precondition: the queue was waited for.
   void scrub() noexcept;
 

@@ -150,8 +150,8 @@ std::uint32_t cuda_backend::splits_for(std::span<sequence_span const> sequences,
 }
 
 std::size_t cuda_backend::workspace_moves() const noexcept {
-  return tables_.moves() + narrow_.moves() + expanded_.moves() + gates_.moves() + partials_.moves() +
-         draws_.moves();
+  return tables_.moves() + narrow_.moves() + expanded_.moves() + gates_.moves() + library_.moves() +
+         partials_.moves() + draws_.moves();
 }
 
 /// Null, and a failure to be reported, where there is no memory.

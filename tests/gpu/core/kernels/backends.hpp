@@ -26,7 +26,9 @@ inline std::unique_ptr<backend> backend_for(instruction_set instructions, unsign
 }
 
 /// The CUDA backend over the emulation, in regions that are quick to fill.
-inline cuda::cuda_options small_cuda_options() { return {std::size_t{1} << 20U, std::size_t{64} << 10U, 1}; }
+inline cuda::cuda_options small_cuda_options() {
+  return {std::size_t{1} << 20U, std::size_t{64} << 10U, std::size_t{4} << 10U, 1};
+}
 inline std::unique_ptr<cuda::cuda_backend> emulated_cuda(emulation::queue_faults const& faults = {}) {
   return std::make_unique<cuda::cuda_backend>(std::make_unique<emulation::emulated_queue>(faults),
                                               small_cuda_options());
