@@ -20,6 +20,22 @@ namespace mayfly::gpu::cuda {
 inline constexpr unsigned warp_lanes = 32;
 inline constexpr std::uint32_t all_lanes = 0xFFFFFFFFU;
 
+/// Sixteen bytes of what is read often.
+__device__ __forceinline__ uint4 load_16_bytes(void const* from) { return *static_cast<uint4 const*>(from); }
+
+/// Sixteen bytes of what is read once, and written by no kernel: they leave the first cache to the tokens.
+__device__ __forceinline__ uint4 stream_16_bytes(void const* from) {
+#if defined(__CUDACC__)
+  uint4 loaded;
+  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+      : "=r"(loaded.x), "=r"(loaded.y), "=r"(loaded.z), "=r"(loaded.w)
+      : "l"(__cvta_generic_to_global(from)));
+  return loaded;
+#else
+  return load_16_bytes(from);
+#endif
+}
+
 /// How a kernel is started.
 struct launch_size {
   unsigned x = 1; ///< blocks

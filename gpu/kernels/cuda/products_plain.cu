@@ -53,8 +53,8 @@ __global__ void __launch_bounds__(256)
     std::uint32_t const column = part * part_columns + t * 8;
 #pragma unroll
     for (unsigned block = 0; block < part_blocks; ++block) {
-      rows[0][block] = load_16_bytes(above + (column + block * 32) * 2);
-      rows[1][block] = load_16_bytes(below + (column + block * 32) * 2);
+      rows[0][block] = stream_16_bytes(above + (column + block * 32) * 2);
+      rows[1][block] = stream_16_bytes(below + (column + block * 32) * 2);
     }
 #pragma unroll
     for (unsigned step = 0; step < part_blocks * 2; ++step) {
@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(256)
   auto const* const weights = reinterpret_cast<float const*>(matrix.codes) + row * matrix.stride;
   float sums[float_tokens] = {};
   for (std::uint32_t column = lane * 4; column < matrix.columns; column += warp_lanes * 4) {
-    auto const w = load_16_bytes(weights + column);
+    auto const w = stream_16_bytes(weights + column);
 #pragma unroll
     for (unsigned n = 0; n < float_tokens; ++n) {
       auto const x = four_columns(tokens, first + n, column);

@@ -7,8 +7,6 @@
 
 namespace mayfly::gpu::cuda {
 
-__device__ __forceinline__ uint4 load_16_bytes(void const* from) { return *static_cast<uint4 const*>(from); }
-
 /// For constant `index`, after unrolling, a register.
 __device__ __forceinline__ std::uint32_t word(uint4 const& of, unsigned index) {
   return index == 0 ? of.x : index == 1 ? of.y : index == 2 ? of.z : of.w;
@@ -49,8 +47,8 @@ struct super_tile<storage::q8_0> {
       auto const at = (row + side * 8) * matrix.stride + super;
 #pragma unroll
       for (unsigned part = 0; part < 4; ++part)
-        codes[side][part] = load_16_bytes(matrix.codes + at * 256 + part * 64 + t * 16);
-      scales[side] = load_16_bytes(matrix.scales + at * 16);
+        codes[side][part] = stream_16_bytes(matrix.codes + at * 256 + part * 64 + t * 16);
+      scales[side] = stream_16_bytes(matrix.scales + at * 16);
     }
   }
   __device__ __forceinline__ std::uint32_t pair(unsigned side, unsigned block, unsigned index) const {
@@ -79,8 +77,8 @@ struct super_tile<storage::q4_k> {
       auto const at = (row + side * 8) * matrix.stride + super;
 #pragma unroll
       for (unsigned part = 0; part < 2; ++part)
-        codes[side][part] = load_16_bytes(matrix.codes + at * 128 + part * 64 + t * 16);
-      scales[side] = load_16_bytes(matrix.scales + at * 16);
+        codes[side][part] = stream_16_bytes(matrix.codes + at * 128 + part * 64 + t * 16);
+      scales[side] = stream_16_bytes(matrix.scales + at * 16);
       supers[side] = reinterpret_cast<std::uint32_t const*>(matrix.supers)[at];
     }
   }
@@ -112,9 +110,9 @@ struct super_tile<storage::q6_k> {
       auto const at = (row + side * 8) * matrix.stride + super;
 #pragma unroll
       for (unsigned part = 0; part < 2; ++part)
-        codes[side][part] = load_16_bytes(matrix.codes + at * 128 + part * 64 + t * 16);
-      high[side] = load_16_bytes(matrix.high + at * 64 + t * 16);
-      scales[side] = load_16_bytes(matrix.scales + at * 16);
+        codes[side][part] = stream_16_bytes(matrix.codes + at * 128 + part * 64 + t * 16);
+      high[side] = stream_16_bytes(matrix.high + at * 64 + t * 16);
+      scales[side] = stream_16_bytes(matrix.scales + at * 16);
       supers[side] = reinterpret_cast<std::uint32_t const*>(matrix.supers)[at];
     }
   }

@@ -3,6 +3,7 @@
 #include "gpu/kernels/devices.hpp"
 #include "tests/gpu/core/engine/conversation.hpp"
 
+#include <cstdlib>
 #include <string>
 
 namespace mayfly::gpu::testing {
@@ -71,6 +72,20 @@ TEST_CASE("without a path the plug-in is looked for beside the program") {
   auto const made = make_device({device_kind::cuda, 0, {}}, {1});
   REQUIRE_FALSE(made);
   CHECK(says(made.failure(), "cannot be loaded"));
+}
+
+// Run by ops/test once the plug-in is built, which knows where it is. Here, where there is no driver, or
+// there, where there is one, all but the device must be in order.
+TEST_CASE("the plug-in that was built loads and is of this build", "[.built-plugin]") {
+  auto const* const path = std::getenv("MAYFLY_BUILT_PLUGIN");
+  REQUIRE(path != nullptr);
+  auto const made = make_device({device_kind::cuda, 0, path}, {1});
+  if (made) {
+    CHECK((*made)->name().view() == "cuda");
+  } else {
+    CAPTURE(made.failure().what.view());
+    CHECK((says(made.failure(), "no driver") || says(made.failure(), "no such CUDA device")));
+  }
 }
 
 TEST_CASE("an engine loads its device out of a plug-in, and generates on it") {
