@@ -38,6 +38,7 @@ HOMES = {
     "CLI/": ("ops/",),
     "nccl": ("gpu/collective/nccl/",),
     "cuda": ("gpu/kernels/cuda/",),
+    "cublas": ("gpu/kernels/cuda/",),
 }
 
 # Room -> what it may include of the house (prefixes). The first matching room counts.
@@ -116,7 +117,7 @@ def check_sizes(path, text):
     count = text.count("\n")
     if count > MAX_FILE_LINES:
         yield f"{place}: {count} lines, more than {MAX_FILE_LINES}: two rooms may have grown into one"
-    if path.suffix in {".cpp", ".hpp"}:
+    if path.suffix in {".cpp", ".hpp", ".cu", ".cuh"}:
         for line, length in function_lengths(text):
             if length > MAX_FUNCTION_LINES:
                 yield f"{place}:{line}: a function of {length} lines, more than {MAX_FUNCTION_LINES}"
@@ -151,7 +152,7 @@ def findings(root):
         text = (root / path).read_text(encoding="utf-8")
         yield from check_sizes(path, text)
         yield from check_names(path, text)
-        if path.suffix in {".cpp", ".hpp"}:
+        if path.suffix in {".cpp", ".hpp", ".cu", ".cuh"}:
             yield from check_includes(path, text)
 
 

@@ -50,7 +50,7 @@ std::string place(std::source_location const& where) {
 
 bool same_place(std::source_location const& one, std::source_location const& other) {
   return one.line() == other.line() && one.column() == other.column() &&
-         std::strcmp(one.file_name(), other.file_name()) == 0;
+         (one.file_name() == other.file_name() || std::strcmp(one.file_name(), other.file_name()) == 0);
 }
 
 /// All that a running grid consists of; one a thread of the machine.

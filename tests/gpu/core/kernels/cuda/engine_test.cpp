@@ -55,7 +55,7 @@ std::vector<std::vector<token_id>> generate(paged_engine& subject, std::uint32_t
   std::vector<sequence_handle> handles;
   for (std::uint32_t number = 0; number < 3; ++number)
     handles.push_back(
-        must_submit(subject, greedy(number, 5 + number * 21, subject.vocabulary_size(), tokens)));
+        must_submit(subject, greedy(number, 5 + number * 14, subject.vocabulary_size(), tokens)));
   auto const got = run(subject);
   std::vector<std::vector<token_id>> all;
   for (auto const handle : handles) {
@@ -89,9 +89,9 @@ std::vector<sighting> content_of(cuda::cuda_backend const& device) {
 
 /// How many sightings of the middle of a run are still there after its end and a scrub.
 std::size_t left_behind(emulation::queue_faults const& faults) {
-  cuda_engine device(tiny, faults);
-  must_submit(device.subject(), greedy(1, 40, 4000, 4));
-  must_submit(device.subject(), greedy(2, 20, 4000, 4));
+  cuda_engine device("micro-mixed", faults);
+  must_submit(device.subject(), greedy(1, 30, device.subject().vocabulary_size(), 3));
+  must_submit(device.subject(), greedy(2, 20, device.subject().vocabulary_size(), 3));
   std::vector<sighting> seen;
   while (device.subject().has_work()) {
     device.subject().step();
@@ -116,7 +116,7 @@ TEST_CASE("a model on the emulated CUDA backend says greedily what it says on pr
     CAPTURE(model);
     observed_engine processors(model, backend_for(instruction_set::best, 1), true);
     cuda_engine device(model);
-    CHECK(generate(device.subject(), 10) == generate(*processors.subject, 10));
+    CHECK(generate(device.subject(), 6) == generate(*processors.subject, 6));
     CHECK(device.queue().broken().empty());
     CHECK(device.subject().backend_name().view() == "cuda-emulated");
   }
@@ -127,14 +127,15 @@ TEST_CASE("decode steps are replayed from a recording and give what computing th
   never_records.records = false;
   cuda_engine computed("micro-mixed", never_records);
   cuda_engine replayed("micro-mixed");
-  auto const expected = generate(computed.subject(), 40);
-  CHECK(generate(replayed.subject(), 40) == expected);
+  auto const expected = generate(computed.subject(), 14);
+  CHECK(generate(replayed.subject(), 14) == expected);
   CHECK(computed.queue().replays() == 0);
   // The first two steps of a kind are computed and recorded; prompts are no decode.
-  CHECK(replayed.queue().replays() > 25);
-  // Another KV block, other tokens, other positions: the recordings still hold.
-  CHECK(generate(replayed.subject(), 40) == expected);
-  CHECK(replayed.queue().replays() > 60);
+  auto const first = replayed.queue().replays();
+  CHECK(first >= 10);
+  // Other KV blocks, other tokens, other positions: the recordings still hold, and are replayed at once.
+  CHECK(generate(replayed.subject(), 14) == expected);
+  CHECK(replayed.queue().replays() - first > first);
 }
 
 TEST_CASE("nothing of a sequence is left on the device after its end and a scrub") {
@@ -151,7 +152,7 @@ TEST_CASE(
     "sampled requests draw on the device; those with log probabilities, biases or penalties on the host") {
   cuda_engine device("micro-mixed");
   auto const tokens_of = [&](auto change) {
-    auto request = greedy(1, 9, device.subject().vocabulary_size(), 12);
+    auto request = greedy(1, 9, device.subject().vocabulary_size(), 6);
     request.sampling.temperature = 0.9F;
     request.sampling.seed = 7;
     change(request);
@@ -159,14 +160,14 @@ TEST_CASE(
     return run(device.subject()).at(handle);
   };
   auto const on_device = tokens_of([](auto&) {});
-  CHECK(on_device.tokens.size() == 12);
+  CHECK(on_device.tokens.size() == 6);
   CHECK(on_device.tokens == tokens_of([](auto&) {}).tokens); // the seed decides
   CHECK(on_device.tokens != tokens_of([](auto& request) { request.sampling.seed = 8; }).tokens);
   auto const with_logprobs = tokens_of([](auto& request) { request.sampling.logprobs = true; });
   CHECK(std::all_of(with_logprobs.logprobs.begin(), with_logprobs.logprobs.end(),
                     [](float each) { return each < 0; }));
   auto const biased = tokens_of([](auto& request) { request.bias.push_back({5, 1000.0F}); });
-  CHECK(biased.tokens == std::vector<token_id>(12, 5));
+  CHECK(biased.tokens == std::vector<token_id>(6, 5));
 }
 
 TEST_CASE("a device that fails in mid-run ends every sequence with an error, and none is taken for wiped") {
