@@ -47,7 +47,7 @@ struct row_view {
   float scale; ///< log2(e) / temperature
 
   __device__ __forceinline__ wide weight(float logit) const {
-    return static_cast<wide>(exponential2((logit - largest) * scale) * 68719476736.0F + 0.5F); // 2^36
+    return static_cast<wide>(llrintf(exponential2((logit - largest) * scale) * 68719476736.0F)); // 2^36
   }
 };
 
