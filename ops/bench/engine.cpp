@@ -31,7 +31,7 @@ struct bench_options {
 
 constexpr char const* usage =
     "usage: bench_engine --model FILE.gguf [--prefill N] [--decode M] [--batch B] [--depth D] [--repeat R]\n"
-    "                    [--threads T] [--step-tokens S] [--latency N]\n";
+    "                    [--threads T] [--step-tokens S] [--latency N] [--device auto|cpu|cuda[:INDEX]]\n";
 
 bool read_options(int count, char** arguments, bench_options& options) {
   for (int index = 1; index + 1 < count; index += 2) {
@@ -39,6 +39,12 @@ bool read_options(int count, char** arguments, bench_options& options) {
     char const* const value = arguments[index + 1];
     if (name == "--model") {
       options.engine.model = value;
+      continue;
+    }
+    if (name == "--device") {
+      auto const device = parse_device(value);
+      if (!device) return false;
+      options.engine.device = *device;
       continue;
     }
     std::uint32_t number = 0;

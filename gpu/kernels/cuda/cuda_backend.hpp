@@ -124,14 +124,22 @@ private:
     recorded_step* recording = nullptr;
   };
 
+  /// What narrow_ holds: weights that share activations share their 16 bits, too.
+  struct narrowed_rows {
+    float const* x = nullptr;
+    number_format format = number_format::bf16;
+    std::size_t stride = 0;
+    friend bool operator==(narrowed_rows const&, narrowed_rows const&) = default;
+  };
+
   std::byte* upload_weight(std::span<std::byte const> host);
   void run_product(matrix_view const& matrix, float const* x, std::size_t tokens, float* out, bool adds);
   void run_dense(matrix_view const& matrix, float const* x, std::size_t tokens, float* out, bool adds);
   void send_product(dense_product product);
   void run_expanded(matrix_view const& matrix, std::byte const* narrowed, std::size_t tokens, float* out,
                     bool adds);
-  std::byte* narrowed(float const* x, std::size_t tokens, std::size_t columns, number_format format,
-                      std::size_t stride);
+  std::byte* narrow_rows(float const* x, std::size_t tokens, std::size_t columns, number_format format,
+                         std::size_t stride);
   rotation rotation_for(rope_parameters const& rope);
   step_view const* tables_for(step_inputs const& inputs);
   step_view const* send_tables(step_inputs const& inputs);
@@ -146,7 +154,8 @@ private:
   staging staging_;
   std::unique_ptr<cpu::thread_pool> pool_; ///< for packing; once there is much to pack
   workspace tables_;
-  workspace narrow_;   ///< activations in 16 bits
+  workspace narrow_; ///< activations in 16 bits
+  narrowed_rows narrowed_;
   workspace expanded_; ///< quantised weights as bf16
   workspace gates_;
   workspace library_;  ///< cuBLASLt's

@@ -28,8 +28,16 @@ private:
     std::size_t tokens; ///< of the bucket
     std::size_t weight_stride;
     std::size_t sums_stride;
+    std::uint32_t
+        weight_alignment; ///< of the addresses, in bytes: algorithms load more at once where they can
+    std::uint32_t x_alignment;
+    std::uint32_t sums_alignment;
     friend auto operator<=>(shape const&, shape const&) = default;
   };
+
+  static shape shape_of(dense_product const& product);
+  cublasStatus_t choose(dense_product const& product, shape const& key, std::size_t tokens,
+                        cublasLtMatmulAlgo_t& chosen);
 
   cublasLtHandle_t handle_ = nullptr;
   std::map<shape, cublasLtMatmulAlgo_t> algorithms_;

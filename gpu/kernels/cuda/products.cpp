@@ -18,13 +18,17 @@ constexpr number_format format_of(storage kind) noexcept {
 
 } // namespace
 
-std::byte* cuda_backend::narrowed(float const* x, std::size_t tokens, std::size_t columns,
-                                  number_format format, std::size_t stride) {
+/// Valid for the rest of the operation.
+std::byte* cuda_backend::narrow_rows(float const* x, std::size_t tokens, std::size_t columns,
+                                     number_format format, std::size_t stride) {
   auto* const memory = narrow_.reserve(tokens * stride * sizeof(std::uint16_t));
   if (memory == nullptr) {
     fail("no device memory for activations in 16 bits");
     return nullptr;
   }
+  narrowed_rows const wanted{x, format, stride};
+  if (narrowed_ == wanted) return memory;
+  narrowed_ = wanted;
   narrow(*queue_, x, static_cast<std::uint32_t>(tokens), static_cast<std::uint32_t>(columns), format,
          reinterpret_cast<std::uint16_t*>(memory), static_cast<std::uint32_t>(stride));
   return memory;
@@ -65,7 +69,7 @@ void cuda_backend::run_dense(matrix_view const& matrix, float const* x, std::siz
   bool const quantised = is_quantised(matrix.kind);
   std::size_t const stride = quantised ? std::size_t{matrix.stride} * super_columns : matrix.stride;
   auto const format = format_of(matrix.kind);
-  auto* const x16 = narrowed(x, tokens, matrix.columns, format, stride);
+  auto* const x16 = narrow_rows(x, tokens, matrix.columns, format, stride);
   if (x16 == nullptr) return;
   if (quantised) return run_expanded(matrix, x16, tokens, out, adds);
   send_product({format, matrix.codes, x16, out, matrix.rows, stride, tokens, stride, matrix.rows, adds});
@@ -83,11 +87,13 @@ void cuda_backend::run_product(matrix_view const& matrix, float const* x, std::s
 
 void cuda_backend::multiply(std::span<packed_weight const* const> weights, float const* x, std::size_t tokens,
                             std::span<float* const> outs) {
+  narrowed_ = {};
   for (std::size_t i = 0; i < weights.size(); ++i)
     run_product(of(*weights[i]).view(), x, tokens, outs[i], false);
 }
 
 void cuda_backend::multiply_add(packed_weight const& weight, float const* x, std::size_t tokens, float* out) {
+  narrowed_ = {};
   run_product(of(weight).view(), x, tokens, out, true);
 }
 
@@ -96,6 +102,7 @@ void cuda_backend::gated_up(packed_weight const& gate, packed_weight const& up, 
   auto const count = tokens * gate.rows();
   auto* const gates = reinterpret_cast<float*>(gates_.reserve(count * sizeof(float)));
   if (gates == nullptr) return fail("no device memory for gates");
+  narrowed_ = {};
   run_product(of(gate).view(), x, tokens, gates, false);
   run_product(of(up).view(), x, tokens, out, false);
   cuda::gate(*queue_, gates, out, count);

@@ -25,7 +25,7 @@ struct draw_shared {
   wide found;
   wide left;
   wide total;
-  std::uint32_t bin_count;
+  std::uint32_t settled; ///< nothing below the found bin's prefix needs telling apart
   std::uint32_t bad;
   std::int32_t chosen;
 };
@@ -126,7 +126,7 @@ __device__ __forceinline__ void find_bin(draw_shared& shared, wide left) {
   }
   shared.found = bin;
   shared.left = still;
-  shared.bin_count = shared.bin_counts[bin];
+  shared.settled = shared.bin_counts[bin] == 1 || still == amount_in(shared, bin) ? 1 : 0;
 }
 
 enum class measure : std::uint8_t { tokens, weights };
@@ -138,8 +138,7 @@ __device__ __forceinline__ wide threshold(row_view const& row, measure by, wide 
   wide prefix = 0;
   wide left = wanted;
   for (unsigned shift = 56;; shift -= 8) {
-    __syncthreads();
-    empty_bins(shared);
+    empty_bins(shared); // last read before the barrier that ended the pass before
     __syncthreads();
     for (std::uint32_t token = threadIdx.x; token < row.vocabulary; token += blockDim.x) {
       wide const rank = rank_of(row.logits[token], token);
@@ -160,8 +159,7 @@ __device__ __forceinline__ wide threshold(row_view const& row, measure by, wide 
     if (shared.found == bins) return floor;
     prefix |= shared.found << shift;
     left = shared.left;
-    bool const settled =
-        shift == 0 || left == amount_in(shared, static_cast<unsigned>(shared.found)) || shared.bin_count == 1;
+    bool const settled = shift == 0 || shared.settled != 0;
     if (settled) return prefix > floor ? prefix : floor;
   }
 }

@@ -28,6 +28,10 @@ struct thread {
   std::byte mailbox[most_bytes_brought]; ///< what the last meeting left for it
 };
 
+/// Who goes on next. Evenly, no thread gets far ahead of the others; but some races need one warp to run from
+/// barrier to barrier before another has begun.
+enum class turn_order : std::uint8_t { by_lot, latest_first };
+
 /// A broken rule; put into words by who finds it on a stack that is not given up.
 struct breach {
   char const* rule = nullptr; ///< null: none
@@ -79,10 +83,12 @@ private:
   }
   void go_on();
   thread* draw();
+  std::uint64_t next_lot();
   std::string who_waits() const;
 
   std::uint64_t seed_ = 0;
   std::uint64_t lot_ = 0;
+  turn_order order_ = turn_order::by_lot; ///< of the running block
   std::function<void()> const* kernel_ = nullptr;
   fiber home_;
   std::vector<std::unique_ptr<std::byte[]>> stacks_;
@@ -129,6 +135,10 @@ void machine::run_block() {
     each.flow.prepare(stacks_[index].get(), stack_bytes, &machine::thread_body, this);
     make_ready(each);
   }
+  order_ = next_lot() % 2 == 0 ? turn_order::by_lot : turn_order::latest_first;
+  // Whole warps in a row, from any of them on: the last begins.
+  auto const first = static_cast<std::ptrdiff_t>(next_lot() % (shape.threads / warp_lanes) * warp_lanes);
+  std::rotate(ready_.begin(), ready_.begin() + first, ready_.end());
   current = draw();
   home_.switch_to(current->flow);
   current = nullptr;
@@ -149,14 +159,18 @@ void machine::thread_body(void* self) {
   mine.finish_into(next == nullptr ? all.home_ : next->flow);
 }
 
-/// A ready thread by lot (xorshift64, Marsaglia, 2003); null if none is.
-thread* machine::draw() {
-  if (ready_.empty()) return nullptr;
+/// xorshift64 (Marsaglia, 2003).
+std::uint64_t machine::next_lot() {
   lot_ ^= lot_ << 13U;
   lot_ ^= lot_ >> 7U;
   lot_ ^= lot_ << 17U;
-  auto& taken = ready_[(lot_ >> 16U) % ready_.size()];
-  std::swap(taken, ready_.back());
+  return lot_ >> 16U;
+}
+
+/// A ready thread; null if there is none.
+thread* machine::draw() {
+  if (ready_.empty()) return nullptr;
+  if (order_ == turn_order::by_lot) std::swap(ready_[next_lot() % ready_.size()], ready_.back());
   auto* const drawn = ready_.back();
   ready_.pop_back();
   return drawn;

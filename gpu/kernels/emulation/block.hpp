@@ -1,8 +1,9 @@
 #pragma once
 // Runs a grid of blocks on one thread of the machine. Every thread of a block is a fiber that runs until it
 // waits for others: at a barrier of the block, or at a collective of its warp. Who goes on next is drawn by
-// lot, and shared memory starts as 0xFF (NaN in every float format), so that a result that depends on a
-// missing barrier comes out wrong. What hardware leaves undefined, or hangs on, ends in a `fault`.
+// lot or is who became ready last (one warp then gets far ahead), and shared memory starts as 0xFF (NaN in
+// every float format), so that a result that depends on a missing barrier comes out wrong. What hardware
+// leaves undefined, or hangs on, ends in a `fault`.
 #include <cstddef>
 #include <cstdint>
 #include <functional>

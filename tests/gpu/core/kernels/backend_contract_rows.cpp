@@ -41,6 +41,26 @@ TEST_CASE("embed gives rows exactly as the reference dequantises them, as far as
   }
 }
 
+TEST_CASE("embed by a rank's part of the table gives zeros for tokens whose rows it does not hold") {
+  random_numbers random(26);
+  for (auto const tested : available_devices()) {
+    auto const device = backend_for(tested, 2);
+    for (auto const type : {tensor_type::f32, tensor_type::q8_0}) {
+      auto const table = random_tensor(type, 40, 64, random);
+      auto const part = device->prepare(table.view(), {10, 30}, {0, 64});
+      REQUIRE(part);
+      std::vector<token_id> const tokens{9, 10, 29, 30, 0, 39};
+      device_floats const out(*device, std::vector<float>(tokens.size() * 64, 7.0F));
+      device->embed(**part, 10, tokens, out.get());
+      std::vector<float> expected(tokens.size() * 64);
+      REQUIRE(dequantise_row(table.view(), 10, std::span(expected).subspan(64, 64)));
+      REQUIRE(dequantise_row(table.view(), 29, std::span(expected).subspan(128, 64)));
+      INFO(device->name().view() << " " << name_of(type));
+      CHECK(out.read() == expected);
+    }
+  }
+}
+
 TEST_CASE("rms_norm is what double precision says, for any width") {
   random_numbers random(22);
   for (auto const tested : available_devices()) {

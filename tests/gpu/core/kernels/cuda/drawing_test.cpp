@@ -129,6 +129,16 @@ TEST_CASE("a row that is no distribution gives no token, and harms no other row"
   CHECK(tokens[2] == -1);
   CHECK(tokens[3] == -1);
   CHECK(tokens[4] == 1);
+  // One among many, wherever it stands and in whatever order threads come to it.
+  for (std::size_t const at : {0U, 40U, 300U, 599U}) {
+    std::vector<float> long_row(600, 0.5F);
+    long_row[at] = infinity;
+    for (std::uint64_t seed = 0; seed < 4; ++seed) {
+      emulation::seed_order(seed);
+      CHECK(drawn(long_row, {{1.0F}})[0] == -1);
+    }
+  }
+  emulation::seed_order(0);
 }
 
 } // namespace mayfly::gpu::testing

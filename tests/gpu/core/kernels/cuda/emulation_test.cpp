@@ -59,6 +59,34 @@ TEST_CASE("a missing barrier shows: shared memory starts as NaN and threads run 
   emulation::seed_order(0);
 }
 
+TEST_CASE(
+    "a missing barrier between reading and writing again shows too: some warp gets ahead of the others") {
+  auto const wrong_reads = [](barrier between) {
+    int wrong = 0;
+    emulation::run_grid({{1, 1, 1}, 128, 128 * sizeof(float)}, [&] {
+      auto* const shared = shared_memory<float>();
+      for (float round = 0; round < 2; ++round) {
+        shared[threadIdx.x] = round;
+        __syncthreads();
+        if (shared[(threadIdx.x + 64) % 128] != round) ++wrong;
+        if (between == barrier::kept)
+          __syncthreads();
+        else
+          __syncwarp();
+      }
+    });
+    return wrong;
+  };
+  int wrong = 0;
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    emulation::seed_order(seed);
+    CHECK(wrong_reads(barrier::kept) == 0);
+    wrong += wrong_reads(barrier::left_out);
+  }
+  CHECK(wrong > 0);
+  emulation::seed_order(0);
+}
+
 TEST_CASE("the order of threads is drawn anew with each seed") {
   auto const order_of = [](std::uint64_t seed) {
     std::vector<unsigned> order;
