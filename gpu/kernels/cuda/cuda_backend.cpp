@@ -63,6 +63,7 @@ std::byte* cuda_backend::upload_weight(std::span<std::byte const> host) {
 
 result<std::unique_ptr<packed_weight>> cuda_backend::prepare(tensor_view const& tensor, range rows,
                                                              range columns) try {
+  recordings_.forget();
   if (auto const fits = check_weight_range(tensor, rows, columns); !fits) return fits.failure();
   host_weight weight;
   weight.layout = plan_layout(storage_for(tensor.type), rows.size(), columns.size());
@@ -90,6 +91,7 @@ result<std::unique_ptr<packed_weight>> cuda_backend::prepare(tensor_view const& 
 }
 
 result<std::unique_ptr<kv_memory>> cuda_backend::create_kv_memory(kv_shape const& shape) {
+  recordings_.forget();
   auto const bytes = std::size_t{shape.blocks} * shape.block_bytes();
   if (bytes == 0) return error{errc::invalid_request, "KV cache without room", 0};
   if (shape.head_dim > widest_head)
@@ -105,6 +107,7 @@ float* cuda_backend::allocate(std::size_t count) {
 }
 
 void cuda_backend::release(float* memory, std::size_t) noexcept {
+  recordings_.forget();
   arena_.release(reinterpret_cast<std::byte*>(memory));
 }
 

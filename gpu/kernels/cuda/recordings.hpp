@@ -1,7 +1,8 @@
 #pragma once
 // Decode steps that were recorded: which may be replayed, and when they no longer may. A step is computed the
 // first time (libraries choose their algorithms, workspaces grow), recorded the second, replayed from then
-// on.
+// on. Where a model, KV memory or a weight comes or goes, another may come to stand at its address: all
+// recordings are forgotten.
 #include "gpu/kernels/cuda/queue.hpp"
 
 #include <compare>

@@ -15,7 +15,9 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-#if !defined(__x86_64__)
+// MAYFLY_PORTABLE_FIBERS: to try the slow way where the fast one would do.
+#if !defined(__x86_64__) || defined(MAYFLY_PORTABLE_FIBERS)
+#define MAYFLY_FIBERS_BY_UCONTEXT 1
 #include <new>
 #include <ucontext.h>
 #endif
@@ -29,7 +31,7 @@ thread_local fiber* leaving = nullptr;
 
 } // namespace
 
-#if defined(__x86_64__)
+#if !defined(MAYFLY_FIBERS_BY_UCONTEXT)
 
 // switch_stack(void** save, void* load): pushes what a call must preserve, swaps stacks, pops it again.
 extern "C" void mayfly_switch_stack(void** save, void* load) noexcept;
