@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -102,6 +103,14 @@ std::vector<double> time_sums(gpu::collective& own, order const& wanted) {
   return times;
 }
 
+/// A rank a processor, as mpirun does by itself: else the kernel may keep both on one.
+void stay_on(std::size_t processor) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(processor, &one);
+  demand(sched_setaffinity(0, sizeof one, &one) == 0, "needs processors 0 and 1");
+}
+
 std::vector<double> time_ranks(order const& wanted) {
   auto const key = crypto::random_bytes(crypto::cipher_key_bytes);
   auto const memory = gpu::shared_memory::segment::create(2, wanted.slot_bytes / sizeof(float));
@@ -117,10 +126,12 @@ std::vector<double> time_ranks(order const& wanted) {
   if (other == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(ends.first);
+    stay_on(1);
     time_sums(*join(1), wanted);
     _exit(0);
   }
   close(ends.second);
+  stay_on(0);
   auto times = time_sums(*join(0), wanted);
   waitpid(other, nullptr, 0);
   return times;
