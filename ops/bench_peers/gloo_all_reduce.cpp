@@ -9,7 +9,6 @@
 #include <gloo/rendezvous/context.h>
 #include <gloo/rendezvous/file_store.h>
 #include <gloo/transport/tcp/device.h>
-#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -20,10 +19,6 @@ int main(int count, char** values) {
   if (mkdtemp(meeting) == nullptr) return 1;
   pid_t const other = fork();
   int const rank = other == 0 ? 1 : 0;
-  cpu_set_t one; // a rank a processor, as mpirun and bench_collective have it
-  CPU_ZERO(&one);
-  CPU_SET(rank, &one);
-  sched_setaffinity(0, sizeof one, &one);
   std::vector<double> times;
   {
     gloo::transport::tcp::attr where;
