@@ -188,9 +188,24 @@ bool shard_thread::must_leave(deadline now) {
   return std::ranges::any_of(forced_, [&](auto const& one) { return now >= one.second; });
 }
 
+/// What rank 0 still said of requests before it left: those that it released it reports itself.
+void shard_thread::hear_last_words() {
+  for (;;) {
+    auto const word = receive_from_rank(*leader_, boot_clock::now());
+    if (!word) return;
+    (void)wire::visit_payload(*word, [&]<class M>(M&& message) {
+      using kind = std::remove_cvref_t<M>;
+      if constexpr (std::same_as<kind, messages::rank_holds> || std::same_as<kind, messages::rank_released>)
+        note(std::forward<M>(message));
+    });
+    leader_->scrub();
+  }
+}
+
 /// The group is over for this rank: nothing of it stays.
 void shard_thread::part() {
   model_.seat->leave();
+  hear_last_words();
   leader_ = nullptr;
   bool const wiped = model_.engine->forget().has_value();
   wipe_stack();

@@ -76,6 +76,7 @@ private:
   void note(messages::rank_holds const& word);
   void note(messages::rank_released const& word);
   bool must_leave(deadline now);
+  void hear_last_words();
   void part();
 
   shard_model model_;

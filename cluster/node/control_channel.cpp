@@ -148,9 +148,11 @@ result<std::vector<control_frame>> control_channel::receive() {
     at += 4 + length;
   }
   auto const left = partial_.size() - at;
-  std::memmove(partial_.data(), partial_.data() + at, left);
-  wipe(partial_.data() + left, at);
-  partial_.resize(left);
+  if (at != 0) {
+    std::memmove(partial_.data(), partial_.data() + at, left);
+    wipe(partial_.data() + left, at);
+    partial_.resize(left);
+  }
   wipe(buffer, sizeof buffer);
   if (!open && frames.empty()) return lost("the control channel is closed");
   return frames;

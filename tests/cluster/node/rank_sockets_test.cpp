@@ -151,8 +151,9 @@ TEST_CASE("a host that nobody answers gives up at the deadline") {
 }
 
 TEST_CASE("an endpoint that is no place to listen is refused") {
-  auto const endpoint = GENERATE(as<std::string>(), "tcp://127.0.0.1", "127.0.0.1:80", "tcp://127.0.0.1:65535",
-                                 "tcp://127.0.0.1:0", "tcp://127.0.0.1:12x", "tcp://:7500");
+  auto const endpoint =
+      GENERATE(as<std::string>(), "tcp://127.0.0.1", "127.0.0.1:80", "tcp://127.0.0.1:65535",
+               "tcp://127.0.0.1:0", "tcp://127.0.0.1:12x", "tcp://:7500");
   CAPTURE(endpoint);
   rank_layout const layout({{*name::parse(endpoint), {}, 1}, host_at(9, 1)});
   auto const made = rank_sockets::listen(layout, 0);
