@@ -10,28 +10,28 @@ bool all_held = true;
 std::size_t told = 0;
 
 /// Names here hold no character that JSON escapes.
-void put(char const* name, std::string const& text) {
+void put_text(char const* name, std::string const& text) {
   if (!text.empty()) std::printf(", \"%s\": \"%s\"", name, text.c_str());
 }
 /// JSON knows no infinity: null stands for what is no number.
-void put(char const* name, std::optional<double> number) {
+void put_number(char const* name, std::optional<double> number) {
   if (number && std::isfinite(*number)) std::printf(", \"%s\": %.6g", name, *number);
   if (number && !std::isfinite(*number)) std::printf(", \"%s\": null", name);
 }
-void put(char const* name, bool flag) { std::printf(", \"%s\": %s", name, flag ? "true" : "false"); }
+void put_flag(char const* name, bool flag) { std::printf(", \"%s\": %s", name, flag ? "true" : "false"); }
 
 } // namespace
 
 void tell(finding const& found) {
   std::printf("{\"part\": \"%s\"", found.part.c_str());
-  put("what", found.what);
-  put("value", found.value);
-  put("unit", found.unit);
-  put("share", found.share);
-  put("of", found.of);
-  put("goal", found.goal);
-  if (found.goal_is_most) put("goal_is_most", true);
-  if (found.held) put("held", *found.held);
+  put_text("what", found.what);
+  put_number("value", found.value);
+  put_text("unit", found.unit);
+  put_number("share", found.share);
+  put_text("of", found.of);
+  put_number("goal", found.goal);
+  if (found.goal_is_most) put_flag("goal_is_most", true);
+  if (found.held) put_flag("held", *found.held);
   std::printf("}\n");
   std::fflush(stdout);
   all_held = all_held && found.held.value_or(true);

@@ -37,7 +37,7 @@ HOMES = {
     "curl/": ("ops/cli/",),
     "CLI/": ("ops/",),
     "nccl": ("gpu/collective/nccl/",),
-    "cuda": ("gpu/kernels/cuda/",),
+    "cuda": ("gpu/kernels/cuda/", "gpu/check/machine_cuda.cpp"),
     "cublas": ("gpu/kernels/cuda/",),
 }
 
@@ -46,6 +46,7 @@ ROOMS = [
     ("protocol/base/", ("protocol/base/",)),
     ("protocol/", ("protocol/",)),
     ("gpu/text/", ("gpu/text/", "gpu/formats/", "gpu/engine.hpp", "protocol/base/")),
+    ("gpu/check/", ("gpu/", "protocol/base/", "tests/gpu/core/kernels/reference.hpp")),
     ("gpu/", ("gpu/", "protocol/base/")),
     ("cluster/node/", None),
     ("cluster/", ("cluster/", "protocol/")),
