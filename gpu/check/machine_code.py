@@ -39,12 +39,13 @@ def judge(listing, expected):
         fewest = min((len(WIDE.findall(body)) for body in bodies), default=0)
         held = fewest >= loads and all(MATRIX.search(body) or not multiplies for body in bodies)
         told.append({"part": "machine code", "what": f"{part}: 16-byte loads" + (", tensor cores" if multiplies else ""),
-                     "value": fewest, "unit": f"{loads} wanted", "held": held})
+                     "value": fewest, "unit": f"({loads} wanted)", "held": held})
     return told
 
 
 def inspect(cuobjdump, library, seconds):
-    """Findings over a library, for sm_90a. Raises subprocess.SubprocessError where the tool fails."""
+    """Findings over a library, for sm_90a. Raises subprocess.CalledProcessError where the tool fails, for
+    want of nvdisasm, say."""
     run = subprocess.run([cuobjdump, "--dump-sass", "--gpu-architecture", "sm_90a", library], capture_output=True, text=True,
                          timeout=seconds, check=True)
     return judge(run.stdout, expected_kernels())

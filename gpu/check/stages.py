@@ -218,6 +218,9 @@ def code(run, seconds):
         raise Missing("without a toolkit there is no machine code")
     if not tool:
         raise Missing("cuobjdump is not there")
-    told = machine_code.inspect(tool, str(run.programs / "libmayfly_cuda.so"), seconds)
+    try:
+        told = machine_code.inspect(tool, str(run.programs / "libmayfly_cuda.so"), seconds)
+    except subprocess.CalledProcessError as failure:
+        raise Missing(f"cuobjdump does not work here: {failure.stderr.strip().split(chr(10))[-1][:160]}") from failure
     run.findings += told
     return all(each["held"] for each in told)
