@@ -26,9 +26,10 @@ double since(steady::time_point start) {
   return std::chrono::duration<double>(steady::now() - start).count();
 }
 
-// The processors round activations of quantised products to 15 bits, the device those of long prompts to 8;
-// a cache in f16 moves a log probability by some thousandths.
-constexpr double logprob_tolerance = 0.05;
+// The processors round activations of quantised products to 15 bits, the device those of long prompts to 8.
+// By emulation, 48 tokens of the test models: up to 0.004, of micro-mixed, whose weights are random k-quants,
+// 0.054.
+constexpr double logprob_tolerance = 0.1;
 
 std::vector<sequence_request> asked(std::uint32_t vocabulary, std::uint32_t tokens, bool logprobs) {
   std::vector<sequence_request> all;
