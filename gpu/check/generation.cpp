@@ -76,7 +76,7 @@ bool same_tokens(std::vector<generated> const& one, std::vector<generated> const
 }
 
 void compare_model(std::filesystem::path const& model) {
-  std::uint32_t const tokens = facts().is_real ? 48 : 6;
+  std::uint32_t const tokens = is_real() ? 48 : 6;
   auto processors = make_cpu_backend({});
   auto device = open_backend();
   if (!processors || device == nullptr) throw std::runtime_error("no backend");
@@ -164,7 +164,7 @@ void measure_prefill(llama_bench const& on, llama_shape const& shape) {
 void forget_recordings(backend& device) { device.release(device.allocate(64), 64); }
 
 void run_llama(std::filesystem::path const& folder, double read, double products) {
-  bool const real = facts().is_real;
+  bool const real = is_real();
   auto const shape = real ? llama_shape{} : llama_shape{2, 256, 512, 4, 2, 512, 512};
   auto const file = folder / "llama-8b-shaped.gguf";
   auto start = steady::now();

@@ -290,7 +290,7 @@ void check_draws(backend& device, bool real, random_numbers& random) {
 int run(bool small) {
   auto const device = open_backend();
   if (device == nullptr) return 2;
-  bool const real = !small && facts().is_real;
+  bool const real = !small && is_real();
   random_numbers random(1);
   check_rows(*device, real, random);
   check_attentions(*device, real, random);

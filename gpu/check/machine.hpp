@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 
 namespace mayfly::gpu::check {
 
@@ -13,14 +12,6 @@ namespace mayfly::gpu::check {
 struct machine_faults {
   bool clears_nothing = false;
   bool records_nothing = false;
-};
-
-struct machine_facts {
-  bool is_real = false; ///< a GPU: figures of speed mean something
-  std::string name;
-  std::size_t memory_bytes = 0;
-  std::size_t cache_bytes = 0; ///< second level
-  unsigned processors = 0;
 };
 
 inline constexpr machine_faults no_faults{};
@@ -32,10 +23,8 @@ std::unique_ptr<cuda::device_queue> open_queue(machine_faults const& faults = no
 /// A backend over such a queue; small regions in emulation.
 std::unique_ptr<cuda::cuda_backend> open_backend(machine_faults const& faults = no_faults);
 
-machine_facts facts();
-
-/// Device memory that is free now, in bytes.
-std::size_t free_bytes();
+/// A GPU: figures of speed mean something, freed memory is the device's.
+bool is_real() noexcept;
 
 /// True once all that was enqueued is done, without waiting. Any thread.
 std::function<bool()> idleness_of(cuda::device_queue& queue);

@@ -53,18 +53,7 @@ std::unique_ptr<cuda::cuda_backend> open_backend(machine_faults const& faults) {
   return std::make_unique<cuda::cuda_backend>(std::move(queue), cuda::cuda_options{});
 }
 
-machine_facts facts() {
-  cudaDeviceProp device{};
-  if (cudaGetDeviceProperties(&device, 0) != cudaSuccess) return {};
-  return {true, device.name, device.totalGlobalMem, static_cast<std::size_t>(device.l2CacheSize),
-          static_cast<unsigned>(device.multiProcessorCount)};
-}
-
-std::size_t free_bytes() {
-  std::size_t free = 0;
-  std::size_t total = 0;
-  return cudaMemGetInfo(&free, &total) == cudaSuccess ? free : 0;
-}
+bool is_real() noexcept { return true; }
 
 std::function<bool()> idleness_of(cuda::device_queue& queue) {
   auto* const stream = static_cast<cudaStream_t>(queue.native());

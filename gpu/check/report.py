@@ -99,6 +99,13 @@ def markdown(about, stages, findings):
     return "\n".join(lines) + "\n"
 
 
+def write_logs(out, logs):
+    """The end of every log, in one file."""
+    texts = [f"=== {log.stem}\n" + "\n".join(log.read_text(encoding="utf-8", errors="replace").split("\n")[-120:])
+             for log in sorted(logs.glob("*.log"))]
+    (out / "logs.txt").write_text("\n".join(texts), encoding="utf-8")
+
+
 def write(out, about, stages, findings):
     (out / "results.md").write_text(markdown(about, stages, findings), encoding="utf-8")
     (out / "results.json").write_text(json.dumps({"about": about, "stages": stages, "findings": findings}, indent=1),

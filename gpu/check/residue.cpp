@@ -190,7 +190,7 @@ void check_here(bool wipes) {
       tell_found(mode + "the request is still found", after.found > 0, after.found, "pieces");
     }
   }
-  if (!facts().is_real) return; // freed host memory is not a device's
+  if (!is_real()) return; // freed host memory is not a device's
   std::size_t searched = 0;
   auto const everywhere = look_everywhere(pieces, searched);
   auto const size = std::to_string(searched >> 30U) + " GiB";

@@ -39,7 +39,7 @@ double seconds_of(bench const& on, unsigned times, std::function<void(unsigned)>
 }
 
 void tell_share(bench const& on, figure const& measured) {
-  if (!on.about.is_real) return tell_held("speed", measured.what + " runs", true);
+  if (!is_real()) return tell_held("speed", measured.what + " runs", true);
   finding found;
   found.part = "speed";
   found.what = measured.what;
@@ -53,7 +53,7 @@ void tell_share(bench const& on, figure const& measured) {
 }
 
 void tell_time(bench const& on, std::string const& what, double seconds, std::optional<double> goal_us) {
-  if (!on.about.is_real) return tell_held("speed", what + " runs", true);
+  if (!is_real()) return tell_held("speed", what + " runs", true);
   finding found;
   found.part = "speed";
   found.what = what;
@@ -99,7 +99,7 @@ void measure_memory(bench& on) {
 int run() {
   auto const device = open_backend();
   if (device == nullptr) return 2;
-  bench on{*device, device->queue(), facts(), nullptr, 0, {}};
+  bench on{*device, device->queue(), nullptr, 0, {}};
   on.random_bytes = on.size(std::size_t{4} << 30U, std::size_t{8} << 20U);
   on.random = on.queue.allocate(on.random_bytes, cuda::memory_place::device);
   if (on.random == nullptr) throw std::runtime_error("no device memory");

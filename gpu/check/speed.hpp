@@ -19,7 +19,6 @@ struct limits {
 struct bench {
   cuda::cuda_backend& device;
   cuda::device_queue& queue;
-  machine_facts about;
   std::byte* random = nullptr; ///< device memory full of f16 (and so bf16) numbers, none infinite
   std::size_t random_bytes = 0;
   limits measured;
@@ -27,7 +26,7 @@ struct bench {
   /// `full` on a GPU, `small` over the emulation.
   template <class Number>
   Number size(Number full, Number small) const {
-    return about.is_real ? full : small;
+    return is_real() ? full : small;
   }
 };
 
