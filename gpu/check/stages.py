@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -160,9 +161,12 @@ def residue(run, seconds):
         return False
     pieces = run.logs / "pieces.bin"
     holder = subprocess.Popen([run.program("check_residue"), "hold", pieces], stdout=subprocess.PIPE, text=True)
+    impatience = threading.Timer(max(min(seconds, run.left()), 1), holder.kill)
+    impatience.start()
     try:
         held = holder.stdout.readline().strip() == "holding"
     finally:
+        impatience.cancel()
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     if not held:
