@@ -239,7 +239,8 @@ void model_runner::report_ending(ending& ended, wipe_report report, deadline now
   done.decode = between(choice.first_token, now);
   done.wiped_bytes = choice.content_bytes + ended.engine_bytes;
   if (model_.group) done.ranks = model_.group->wiped(done.prompt_tokens + done.completion_tokens);
-  if (model_.group && !is_running(done.request)) model_.group->release(done.request);
+  // Ranks of a lost group wipe and report for themselves: a word of release would silence them.
+  if (!done.ranks.empty() && !is_running(done.request)) model_.group->release(done.request);
   auto const gateway = choice.gateway;
   ended.choice = {}; // text, log probabilities, matcher: wiped here
   done.wiped_at_unix_ms = unix_milliseconds();

@@ -1,5 +1,6 @@
 // A worker whose model is split: rank 0 driven by the test, the other rank on its own thread.
 #include "actors/worker/model_runner.hpp"
+#include "actors/worker/rank_messages.hpp"
 #include "actors/worker/shard_thread.hpp"
 #include "gpu/collective/shared_memory/shared_memory_collective.hpp"
 #include "tests/actors/answers.hpp"
@@ -61,6 +62,12 @@ struct group_bench {
 
   /// Both get their places; rank 0 says what became of it.
   result<void> form(std::uint64_t epoch) {
+    auto offers = make_offers(epoch);
+    shard->form(std::make_shared<group_offer>(std::move(offers[1])));
+    return runner.form_group(std::move(offers[0]));
+  }
+
+  std::vector<group_offer> make_offers(std::uint64_t epoch) const {
     auto const memory = gpu::shared_memory::segment::create(2, 4096);
     REQUIRE(memory.has_value());
     int ends[2] = {-1, -1};
@@ -78,8 +85,7 @@ struct group_bench {
       offers[rank].collective = std::move(*made);
       offers[rank].channels.push_back(std::make_unique<gpu::testing::plain_channel>(ends[rank]));
     }
-    shard->form(std::make_shared<group_offer>(std::move(offers[1])));
-    return runner.form_group(std::move(offers[0]));
+    return offers;
   }
 
   void infer(std::uint32_t max_tokens, std::chrono::milliseconds time_left = 60s) {
@@ -180,6 +186,30 @@ TEST_CASE("when the other rank goes its requests fail as lost, and the next grou
     CHECK(report->choice == messages::every_choice);
     CHECK(report->bytes > 0);
     CHECK(eventually([&] { return bench.wished == epoch + 1; }));
+  }
+}
+
+TEST_CASE("a rank whose group is lost is never told that it is released of what it must report itself") {
+  group_bench bench;
+  auto offers = bench.make_offers(1);
+  auto& channel = *offers[1].channels.front(); // the test is the other rank
+  auto const until = boot_clock::now() + 10s;
+  auto const model = second_rank(256);
+  auto const figures = model.engine->figures();
+  messages::rank_shape const shape{figures.model_fingerprint, figures.kv_blocks, figures.kv_block_tokens,
+                                   figures.step_tokens, model.engine->kv_block_bytes()};
+  REQUIRE(send_to_rank(channel, shape, until).has_value());
+  REQUIRE(bench.runner.form_group(std::move(offers[0])).has_value());
+  bench.infer(50);
+  REQUIRE(expect_from_rank<messages::rank_holds>(channel, until).has_value());
+  offers[1].collective->abort();
+  bench.run();
+  CHECK(bench.finished().code == static_cast<std::uint16_t>(errc::worker_lost));
+  CHECK(bench.finished().ranks.empty());
+  for (;;) {
+    auto const word = receive_from_rank(channel, boot_clock::now());
+    if (!word) break;
+    CHECK_FALSE(wire::payload_of<messages::rank_released>(*word).has_value());
   }
 }
 
