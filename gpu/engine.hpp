@@ -66,7 +66,7 @@ struct sequence_event {
   std::size_t wiped_bytes = 0;    ///< with any finish: KV, tokens and sampler state, already zeroed
 };
 
-class collective;
+class seat;
 class followers;
 
 /// Which share of a model an engine computes: all of it, or one rank's of a tensor-parallel group. group.hpp
@@ -74,13 +74,13 @@ class followers;
 struct tensor_parallel {
   std::uint32_t rank = 0;
   std::uint32_t ranks = 1;
-  std::shared_ptr<collective> group; ///< null where there is one rank alone
+  std::shared_ptr<seat> group; ///< null where there is one rank alone
   std::shared_ptr<followers> others; ///< at rank 0 of a group
 };
 
 struct engine_options {
   model_file model;     ///< GGUF
-  device_choice device; ///< ranks of a group compute on processors: `any` means those, `cuda` is refused
+  device_choice device; ///< ranks of a group take CUDA devices where NCCL is there to sum over them
   tensor_parallel part;
   std::uint32_t context_tokens = 0; ///< a sequence's limit; 0: the model's own
   std::size_t kv_bytes =

@@ -9,7 +9,8 @@ namespace {
 
 bool fit_together(messages::rank_shape const& left, messages::rank_shape const& right) {
   return left.fingerprint == right.fingerprint && left.kv_blocks == right.kv_blocks &&
-         left.kv_block_tokens == right.kv_block_tokens && left.step_tokens == right.step_tokens;
+         left.kv_block_tokens == right.kv_block_tokens && left.step_tokens == right.step_tokens &&
+         left.on_device == right.on_device;
 }
 
 messages::step_plan plan_of(gpu::step_batch const& batch) {
@@ -53,8 +54,22 @@ result<void> group_lead::form(group_offer offer, messages::rank_shape const& own
   channels_ = std::move(offer.channels);
   others_.assign(offer.nodes.begin() + 1, offer.nodes.end());
   carrier_ = offer.carrier;
-  seat_->take(std::move(offer.collective));
-  return {};
+  if (!seat_->meets_on_device()) {
+    seat_->take(std::move(offer.collective));
+    return {};
+  }
+  auto const met = meet_on_devices();
+  if (!met) leave();
+  return met;
+}
+
+result<void> group_lead::meet_on_devices() {
+  auto meeting = seat_->make_meeting();
+  if (!meeting) return meeting.failure();
+  tell_all(messages::rank_meeting{meeting->clone()});
+  if (!failure_) return failure_;
+  carrier_ = nccl_carrier();
+  return seat_->meet(meeting->reveal(), rank_patience);
 }
 
 void group_lead::leave() noexcept {

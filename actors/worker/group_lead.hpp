@@ -43,6 +43,7 @@ public:
   result<void> settle() override;
 
 private:
+  result<void> meet_on_devices();
   template <messages::message M>
   void tell_all(M const& message);
   void fail(error const& why) noexcept;

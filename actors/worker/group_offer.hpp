@@ -22,6 +22,9 @@ struct group_offer {
   std::vector<std::unique_ptr<secure_channel>> channels;
 };
 
+/// The carrier's name where ranks meet on their devices; what the offer brought is not used then.
+inline name nccl_carrier() { return *name::parse("nccl"); }
+
 /// A rank asks its node for a place in a group of a later epoch than `after`. Thread-safe.
 using want_group = std::function<void(name const& model, std::uint64_t after)>;
 

@@ -117,8 +117,9 @@ bool model_runner::is_running(request_id request) const {
 
 result<void> model_runner::form_group(group_offer offer) {
   auto const figures = model_.engine->figures();
-  return model_.group->form(std::move(offer), {figures.model_fingerprint, figures.kv_blocks,
-                                               figures.kv_block_tokens, figures.step_tokens, 0});
+  return model_.group->form(std::move(offer),
+                            {figures.model_fingerprint, figures.kv_blocks, figures.kv_block_tokens,
+                             figures.step_tokens, 0, model_.group->seat()->meets_on_device()});
 }
 
 void model_runner::leave_group(deadline now) {

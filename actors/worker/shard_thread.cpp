@@ -101,7 +101,7 @@ bool shard_thread::await_group() {
   if (stopping_) return false;
   auto offer = std::move(*std::exchange(offer_, nullptr));
   leader_ = std::move(offer.channels.front());
-  model_.seat->take(std::move(offer.collective));
+  if (!model_.seat->meets_on_device()) model_.seat->take(std::move(offer.collective));
   report_.epoch = offer.epoch;
   report_.leader = offer.nodes.front();
   report_.carrier = offer.carrier;
@@ -112,11 +112,23 @@ bool shard_thread::await_group() {
 /// Obeys rank 0 until the group ends.
 void shard_thread::follow() {
   auto const figures = model_.engine->figures();
-  messages::rank_shape const shape{figures.model_fingerprint, figures.kv_blocks, figures.kv_block_tokens,
-                                   figures.step_tokens, model_.engine->kv_block_bytes()};
+  messages::rank_shape const shape{figures.model_fingerprint,       figures.kv_blocks,
+                                   figures.kv_block_tokens,         figures.step_tokens,
+                                   model_.engine->kv_block_bytes(), model_.seat->meets_on_device()};
   if (!send_to_rank(*leader_, shape, boot_clock::now() + rank_patience)) return;
+  if (model_.seat->meets_on_device() && !meet_on_device()) return;
   while (!must_leave(boot_clock::now()) && take_next(boot_clock::now() + look_around)) {
   }
+}
+
+/// Rank 0 says how once it has heard of every rank.
+bool shard_thread::meet_on_device() {
+  auto const word = expect_from_rank<messages::rank_meeting>(*leader_, boot_clock::now() + 2 * rank_patience);
+  leader_->scrub();
+  if (!word || !model_.seat->meet(word->meeting.reveal(), rank_patience)) return false;
+  std::lock_guard const lock(mutex_);
+  report_.carrier = nccl_carrier();
+  return true;
 }
 
 /// False: the group has ended.

@@ -69,6 +69,7 @@ private:
   /// False: the end.
   bool await_group();
   void follow();
+  bool meet_on_device();
   bool take_next(deadline until);
   result<void> obey(wire::envelope_view const& order);
   result<void> compute(messages::step_plan plan);

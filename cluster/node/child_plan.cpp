@@ -36,7 +36,7 @@ void plan_ranks(cluster_configuration const& configuration, unsigned processors,
   for (unsigned group = 0; group < configuration.workers; ++group)
     for (auto rank = first; rank < end; ++rank)
       plans.push_back({rank == 0 ? "worker" : "shard", set_of(rank == 0 ? role::worker : role::shard), false,
-                       0, 0, threads, group, rank, ranks});
+                       0, 0, threads, group, rank, ranks, group * (end - first) + rank - first});
 }
 
 } // namespace

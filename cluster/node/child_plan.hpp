@@ -19,6 +19,7 @@ struct child_plan {
   std::uint32_t group = 0;      ///< which worker, where its models are split over ranks
   std::uint32_t rank = 0;
   std::uint32_t ranks = 1;
+  std::uint32_t device_offset = 0; ///< CUDA devices of the host before this process's own
 };
 
 /// One front node and N workers, each with the shards of its group beside it; split: every role a process,

@@ -2,6 +2,7 @@
 
 #include "cluster/node/role_names.hpp"
 #include "gpu/collective/shared_memory/segment.hpp"
+#include "gpu/kernels/device_choice.hpp"
 #include "protocol/crypto/encoding.hpp"
 #include "protocol/crypto/keys.hpp"
 #include "protocol/crypto/secret_file.hpp"
@@ -210,8 +211,17 @@ model_configuration read_model(section model) {
   model.price("price_prompt", read.price_prompt);
   model.price("price_completion", read.price_completion);
   model.flag("demo", read.demo);
+  model.text("device", read.device);
+  if (!gpu::parse_device(read.device)) throw model.wrong("device", "must be auto, cpu, cuda or cuda:INDEX");
   model.finish();
   return read;
+}
+
+void read_nccl(section nccl, nccl_configuration& into) {
+  nccl.text("interface", into.interface);
+  nccl.flag("allow_unencrypted_nccl", into.allow_unencrypted_nccl);
+  nccl.flag("spans_hosts", into.spans_hosts);
+  nccl.finish();
 }
 
 std::vector<model_configuration> read_models(section& root) {
@@ -302,6 +312,8 @@ void read_node(section root, node_configuration& into) {
   root.number("threads", into.threads, 0, 1024);
   root.number("rank", into.rank, 0, most_ranks - 1);
   root.number("ranks", into.ranks, 1, most_ranks);
+  root.number("device_offset", into.device_offset, 0, 1 << 14);
+  read_nccl(root.table("nccl"), into.nccl);
   root.number("control", into.control, -1, 1 << 20);
   root.finish();
 }
@@ -314,6 +326,7 @@ void read_cluster(section root, cluster_configuration& into) {
   root.number("threads_per_worker", into.threads_per_worker, 0, 1024);
   root.number("tensor_parallel", into.tensor_parallel, 1, most_ranks);
   into.ranks_over_hosts = read_rank_hosts(root, into.tensor_parallel);
+  read_nccl(root.table("nccl"), into.nccl);
   root.named("listen", into.listen);
   root.named("worker_host", into.worker_host);
   root.named("region", into.region);

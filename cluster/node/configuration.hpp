@@ -25,7 +25,15 @@ struct model_configuration {
   double price_prompt = 0; ///< per million tokens, for the request log
   double price_completion = 0;
   bool demo = false;
-  int descriptor = -1; ///< of `file`, once this process has opened it
+  std::string device = "auto"; ///< "auto", "cpu", "cuda" or "cuda:INDEX": of the first rank on this host
+  int descriptor = -1;         ///< of `file`, once this process has opened it
+};
+
+/// [nccl]: how ranks on CUDA devices speak between hosts. NCCL does not encrypt.
+struct nccl_configuration {
+  std::string interface;               ///< by name; it must encrypt, or ...
+  bool allow_unencrypted_nccl = false; ///< ... the operator takes it upon himself
+  bool spans_hosts = false;            ///< a supervisor says so to its children
 };
 
 /// [http]
@@ -69,6 +77,8 @@ struct node_configuration {
   unsigned threads = 0;
   std::uint32_t rank = 0; ///< of `ranks` that its models are split over; a worker is rank 0, a shard another
   std::uint32_t ranks = 1;
+  std::uint32_t device_offset = 0; ///< of this process among those of its host, each of which has its device
+  nccl_configuration nccl;
   int control = -1; ///< descriptor of the supervisor's channel; -1: none
 };
 
@@ -81,8 +91,9 @@ struct cluster_configuration {
   unsigned threads_per_worker = 0;   ///< of each rank; 0: the processors shared out evenly
   std::uint32_t tensor_parallel = 1; ///< ranks that each worker's models are split over
   rank_layout ranks_over_hosts;      ///< [[rank_host]]; empty: every group is of one host
-  name listen;                       ///< of the seed; empty: loopback, any free port
-  name worker_host;                  ///< address that workers bind; default 127.0.0.1
+  nccl_configuration nccl;
+  name listen;      ///< of the seed; empty: loopback, any free port
+  name worker_host; ///< address that workers bind; default 127.0.0.1
   name region;
   std::vector<seed_configuration> join; ///< another host's seeds: run workers alone
   http_configuration http;

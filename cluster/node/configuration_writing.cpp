@@ -99,6 +99,7 @@ void write_head(toml_writer& out, node_configuration const& node) {
   out.integer("threads", node.threads);
   out.integer("rank", node.rank);
   out.integer("ranks", node.ranks);
+  out.integer("device_offset", node.device_offset);
   out.integer("control", node.control);
 }
 
@@ -127,6 +128,14 @@ void write_model(toml_writer& out, model_configuration const& model) {
   out.fraction("price_prompt", model.price_prompt);
   out.fraction("price_completion", model.price_completion);
   out.flag("demo", model.demo);
+  out.string("device", model.device);
+}
+
+void write_nccl(toml_writer& out, nccl_configuration const& nccl) {
+  out.line("[nccl]");
+  out.string("interface", nccl.interface);
+  out.flag("allow_unencrypted_nccl", nccl.allow_unencrypted_nccl);
+  out.flag("spans_hosts", nccl.spans_hosts);
 }
 
 } // namespace
@@ -140,6 +149,7 @@ ephemeral_text write_node_configuration(node_configuration const& configuration)
     out.string("public_key", crypto::to_hexadecimal(seed.public_key));
   }
   write_http(out, configuration.http);
+  write_nccl(out, configuration.nccl);
   for (auto const& model : configuration.models) write_model(out, model);
   return out.take();
 }

@@ -1,5 +1,6 @@
 #include "cluster/node/hardening.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -21,7 +22,6 @@ constexpr std::array refused_calls{
     SCMP_SYS(ptrace),
     SCMP_SYS(process_vm_readv),
     SCMP_SYS(process_vm_writev),
-    SCMP_SYS(connect),
     SCMP_SYS(creat),
     SCMP_SYS(truncate),
     SCMP_SYS(rename),
@@ -39,9 +39,14 @@ constexpr std::array refused_calls{
     SCMP_SYS(io_uring_setup), // it would open and connect past this filter
 };
 
-bool refuse(scmp_filter_ctx filter) {
-  for (int call : refused_calls)
-    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0) != 0) return false;
+bool refuse_all(scmp_filter_ctx filter) {
+  return std::ranges::all_of(refused_calls, [filter](int call) {
+    return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0) == 0;
+  });
+}
+
+bool refuse_reaching_out(scmp_filter_ctx filter) {
+  if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(connect), 0) != 0) return false;
   for (auto const& [call, argument] : {std::pair{SCMP_SYS(openat), 2U}, {SCMP_SYS(open), 1U}})
     if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 1,
                          SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT)) != 0)
@@ -119,11 +124,12 @@ void raise_limits() {
   }
 }
 
-result<void> seal_worker() {
+result<void> seal_worker(worker_reach reach) {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
   if (filter == nullptr) return error{errc::not_permitted, "no seccomp filter could be made", 0};
   seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-  bool const fine = refuse(filter) && seccomp_load(filter) == 0;
+  bool const fine = refuse_all(filter) && (reach == worker_reach::devices || refuse_reaching_out(filter)) &&
+                    seccomp_load(filter) == 0;
   seccomp_release(filter);
   if (!fine) return error{errc::not_permitted, "the seccomp filter was refused", 0};
   return {};

@@ -39,8 +39,15 @@ result<void> drop_privileges();
 /// root.
 void raise_limits();
 
-/// For a worker whose files are open: from now on no file can be opened for writing, no program run, no
-/// process traced or read, no connection made (seccomp-bpf). All threads. Errors: not_permitted.
-result<void> seal_worker();
+/// What a worker needs after its start.
+enum class worker_reach : std::uint8_t {
+  nothing, ///< but the descriptors that it has
+  devices, ///< NCCL opens devices and connects to the other ranks for every group
+};
+
+/// For a worker whose files are open: from now on no program can be run, no process traced or read, nothing
+/// renamed, linked or made; and, unless its reach is `devices`, no file opened for writing and no connection
+/// made (seccomp-bpf). All threads. Errors: not_permitted.
+result<void> seal_worker(worker_reach reach);
 
 } // namespace mayfly::node

@@ -1,8 +1,12 @@
 #include "cluster/node/model_loading.hpp"
 
 #include "actors/worker/text_language.hpp"
+#include "gpu/collective/nccl/network_policy.hpp"
+#include "gpu/kernels/device_choice.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 
 namespace mayfly::node {
@@ -16,6 +20,8 @@ gpu::engine_options options_of(model_configuration const& model, node_configurat
   options.max_sequences = model.max_sequences;
   options.max_queued = model.max_queued;
   options.threads = node.threads;
+  if (auto const device = gpu::parse_device(model.device)) options.device = *device;
+  options.device.index += node.device_offset;
   options.part.rank = node.rank;
   options.part.ranks = node.ranks;
   return options;
@@ -52,6 +58,38 @@ result<void> open_model_files(node_configuration& configuration, start_step& ste
     model.descriptor = open(model.file.c_str(), O_RDONLY | O_CLOEXEC);
     if (model.descriptor < 0) return error{errc::io, "a model file cannot be opened", errno};
   }
+  return {};
+}
+
+bool loaded_models::meet_on_devices() const {
+  auto const whole_do = [](auto const& model) {
+    return model.group && model.group->seat()->meets_on_device();
+  };
+  auto const shards_do = [](auto const& model) { return model.seat->meets_on_device(); };
+  return std::ranges::any_of(whole, whole_do) || std::ranges::any_of(shards, shards_do);
+}
+
+result<void> prepare_nccl(node_configuration& configuration, start_step& step) {
+  auto const& asked = configuration.nccl;
+  auto& models = configuration.models;
+  auto const on_processors = [](model_configuration const& model) { return model.device == "cpu"; };
+  auto const must_have_cuda = [](model_configuration const& model) {
+    return model.device.starts_with("cuda");
+  };
+  if (configuration.ranks == 1 || std::ranges::all_of(models, on_processors)) return {};
+  gpu::nccl::network_request request{asked.spans_hosts, asked.interface, {}, asked.allow_unencrypted_nccl};
+  if (asked.spans_hosts && !asked.interface.empty())
+    if (auto kind = gpu::nccl::kind_of_interface(asked.interface)) request.interface_kind = std::move(*kind);
+  auto const environment = gpu::nccl::environment_for(request);
+  if (environment) {
+    for (auto const& [key, value] : *environment) setenv(key.c_str(), value.c_str(), 1);
+    return {};
+  }
+  step = {"[nccl] interface " + asked.interface,
+          "Name one that encrypts (WireGuard, IPsec), or set allow_unencrypted_nccl"};
+  if (std::ranges::any_of(models, must_have_cuda)) return environment.failure();
+  for (auto& model : models) model.device = "cpu";
+  step = {};
   return {};
 }
 

@@ -10,10 +10,18 @@ namespace mayfly::node {
 /// are dropped. Errors: io (`number` is errno). `step` follows, here and below, which file it is.
 result<void> open_model_files(node_configuration& configuration, start_step& step);
 
+/// For a rank, before its models are loaded: how NCCL may speak, in this process's environment. Where it may
+/// not, models whose device is left open compute on processors. Errors: those of
+/// gpu::nccl::environment_for, for a model that must have CUDA.
+result<void> prepare_nccl(node_configuration& configuration, start_step& step);
+
 /// What a worker runs, or a shard.
 struct loaded_models {
   std::vector<actors::worker_model> whole; ///< rank 0's share where a model is split
   std::vector<actors::shard_model> shards;
+
+  /// True if a rank here sums over ranks on its device.
+  bool meet_on_devices() const;
 };
 
 /// Loads every model that the node's role runs: its rank's share of the weights and, for a worker, vocabulary

@@ -80,9 +80,11 @@ private:
     if (auto dropped = drop_privileges(); !dropped) return dropped;
     if (auto hardened = harden_process(); !hardened) return hardened;
     follow_supervisor();
+    if (auto prepared = prepare_nccl(configuration_, step_); !prepared) return prepared;
     auto models = load_models(configuration_, step_);
     if (!models) return models.failure();
     step_ = {(configuration_.state_directory / configuration_.receipts).native(), "May this user write it?"};
+    auto const reach = models->meet_on_devices() ? worker_reach::devices : worker_reach::nothing;
     auto roles = role_host::start(configuration_, std::move(*models),
                                   [this](name const& model, auto after) { wish_for_group(model, after); });
     if (!roles) return roles.failure();
@@ -97,7 +99,7 @@ private:
     if (!surface) return surface.failure();
     http_ = std::move(*surface);
     step_ = {};
-    if (only_works()) return seal_worker();
+    if (only_works()) return seal_worker(reach);
     return {};
   }
 

@@ -2,7 +2,10 @@
 // A rank's place in the groups that are formed one after another: weights stay loaded while collectives come
 // and go with the epochs.
 #include "gpu/collective/collective.hpp"
+#include "gpu/collective/nccl/library.hpp"
+#include "gpu/kernels/backend.hpp"
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 
@@ -13,6 +16,22 @@ namespace mayfly::gpu {
 class seat final : public collective {
 public:
   seat(std::uint32_t rank, std::uint32_t size) noexcept : rank_(rank), size_(size) {}
+
+  /// The device that computes here, where it can sum over ranks itself (NCCL). `zeros` is its memory, zero
+  /// for ever. Once, before the first group.
+  void compute_on(device_stream stream, std::span<float> zeros, nccl::functions const& api) {
+    stream_ = std::move(stream);
+    zeros_ = zeros;
+    api_ = api;
+  }
+  /// True if sums are the device's: the ranks meet by `make_meeting` and `meet`, not by `take`.
+  bool meets_on_device() const noexcept { return static_cast<bool>(stream_.is_idle); }
+  /// Rank 0: what all ranks need to meet, for one epoch. It tells how to join: it travels as secrets do.
+  /// Errors: backend_failed.
+  result<ephemeral_bytes> make_meeting() const;
+  /// All ranks at the same time: forms the group on their devices. Errors: malformed (no meeting), and those
+  /// of make_nccl_collective.
+  result<void> meet(std::span<std::byte const> meeting, std::chrono::milliseconds patience);
 
   /// Joins a group of the same rank and size.
   void take(std::unique_ptr<collective> group) {
@@ -51,6 +70,9 @@ public:
 private:
   std::uint32_t const rank_;
   std::uint32_t const size_;
+  device_stream stream_;
+  std::span<float> zeros_;
+  nccl::functions api_{};
   std::mutex changing_; ///< of group_, against `abort` by others
   std::unique_ptr<collective> group_;
 };

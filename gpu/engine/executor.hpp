@@ -2,6 +2,7 @@
 // What an engine computes with: a network, its KV memory and its device, and, at rank 0 of a group, the other
 // ranks, which do the same at the same time.
 #include "gpu/group.hpp"
+#include "gpu/model/device_buffer.hpp"
 
 #include <memory>
 
@@ -15,6 +16,7 @@ struct engine_parts {
   kv_shape shape; ///< of this rank's share
   tensor_parallel part{};
   std::uint64_t fingerprint = 0; ///< of the model file's tensors
+  device_buffer zeros{};         ///< on the device, for its collective to scrub with
 };
 
 class executor {

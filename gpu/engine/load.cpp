@@ -1,5 +1,6 @@
 #include "gpu/engine/load.hpp"
 
+#include "gpu/collective/nccl/library.hpp"
 #include "gpu/formats/gguf.hpp"
 #include "gpu/kernels/devices.hpp"
 
@@ -9,6 +10,8 @@
 namespace mayfly::gpu {
 namespace {
 
+/// Half of it is the largest piece of a sum on a device.
+constexpr std::size_t scrubbing_floats = std::size_t{2} << 20U;
 constexpr std::size_t largest_default_kv_bytes = std::size_t{512} << 20U;
 
 /// The same on every rank of a group: they share the block tables.
@@ -51,20 +54,36 @@ result<void> check(engine_options const& options) {
     return error{errc::configuration, "prefill_tokens_beside_decode is 0", 0};
   if (options.part.rank >= options.part.ranks || (options.part.ranks > 1) != (options.part.group != nullptr))
     return error{errc::configuration, "no rank of this group", options.part.rank};
-  if (options.part.ranks > 1 && options.device.kind == device_kind::cuda)
-    return error{errc::configuration, "the ranks of a group exchange host memory: they compute on processors",
-                 0};
   if (options.max_sequences == 0) return error{errc::configuration, "max_sequences is 0", 0};
   if (options.block_tokens == 0 || options.block_tokens > 1U << 12U)
     return error{errc::configuration, "block_tokens is out of range", options.block_tokens};
   return {};
 }
 
-/// Collectives reach host memory alone.
-device_choice device_for(engine_options const& options) {
-  auto choice = options.device;
-  if (options.part.ranks > 1) choice.kind = device_kind::cpu;
-  return choice;
+/// A device, and how its ranks sum.
+struct rank_device {
+  device_choice choice;
+  nccl::functions api{};
+};
+
+/// Ranks on CUDA devices sum by NCCL: without it `any` means processors.
+result<rank_device> device_for(engine_options const& options) {
+  rank_device device{options.device};
+  if (options.part.ranks == 1 || device.choice.kind == device_kind::cpu) return device;
+  auto const& file = device.choice.nccl;
+  auto const api = file.empty() ? nccl::load() : nccl::load(file.c_str());
+  if (api) device.api = *api;
+  if (!api && device.choice.kind == device_kind::cuda) return api.failure();
+  if (!api) device.choice.kind = device_kind::cpu;
+  return device;
+}
+
+/// Tells a rank's seat of a device that sums over ranks itself.
+void seat_device(engine_parts& parts, nccl::functions const& api) {
+  auto stream = parts.part.group ? parts.device->stream() : device_stream{};
+  if (!stream.is_idle) return;
+  parts.zeros = device_buffer(*parts.device, 1, scrubbing_floats);
+  parts.part.group->compute_on(std::move(stream), {parts.zeros.write(0), scrubbing_floats}, api);
 }
 
 } // namespace
@@ -73,7 +92,9 @@ result<loaded_model> load_parts(engine_options const& options) {
   if (auto const valid = check(options); !valid) return valid.failure();
   auto file = gguf_file::open(options.model);
   if (!file) return file.failure();
-  auto device = make_device(device_for(options), {options.threads, instruction_set::best});
+  auto const choice = device_for(options);
+  if (!choice) return choice.failure();
+  auto device = make_device(choice->choice, {options.threads, instruction_set::best});
   if (!device) return device.failure();
   auto const sequences = std::min(options.max_sequences, options.step_tokens);
   auto const& part = options.part;
@@ -94,6 +115,7 @@ result<loaded_model> load_parts(engine_options const& options) {
   if (!kv) return kv.failure();
   engine_parts parts{std::move(*device),    std::move(*network), std::move(*kv), shape, part,
                      fingerprint_of(**file)};
+  seat_device(parts, choice->api);
   batch_limits const step{sequences, options.step_tokens, options.prefill_tokens_beside_decode};
   return loaded_model{std::move(parts), {context, step, options.max_queued}};
 }

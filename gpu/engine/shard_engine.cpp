@@ -88,7 +88,7 @@ private:
     return check_blocks(span.blocks);
   }
 
-  std::shared_ptr<collective> group_;
+  std::shared_ptr<seat> group_;
   engine_limits limits_;
   executor executor_;
 };

@@ -12,6 +12,7 @@
 #include "protocol/base/ephemeral.hpp"
 #include "protocol/base/result.hpp"
 
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -101,6 +102,13 @@ struct draw_parameters {
   double share = 0;
 };
 
+/// Where a device's operations are enqueued: a collective on the device itself goes there, in order with
+/// them.
+struct device_stream {
+  void* native = nullptr;        ///< cudaStream_t
+  std::function<bool()> is_idle; ///< true once all that was enqueued is done; any thread. Empty: no device
+};
+
 class backend {
 public:
   virtual ~backend() = default;
@@ -182,6 +190,9 @@ public:
   /// Zeroes KV blocks before they return to the free list.
   virtual void wipe_blocks(kv_memory& kv, std::span<std::uint32_t const> blocks) = 0;
   virtual void wipe(float* memory, std::size_t count) = 0;
+
+  /// Empty where operations are done when they return: sums over ranks are the host's then.
+  virtual device_stream stream() { return {}; }
 
   /// Erases what kernels keep between steps: quantised activations, thread scratch, worker stacks.
   virtual void scrub() = 0;

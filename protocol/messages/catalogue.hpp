@@ -73,6 +73,7 @@ using catalogue = kind_list<
     kind_entry<rank_holds, 65, retention_class::metadata>,
     kind_entry<rank_released, 66, retention_class::metadata>,
     kind_entry<rank_report, 67, retention_class::metadata>,
+    kind_entry<rank_meeting, 68, retention_class::ephemeral>,
     kind_entry<ranks_wait, 70, retention_class::metadata>,
     kind_entry<ranks_meet, 71, retention_class::ephemeral>,
     kind_entry<ranks_part, 72, retention_class::metadata>>;

@@ -13,11 +13,19 @@ struct rank_shape {
   std::uint32_t kv_block_tokens = 0;
   std::uint32_t step_tokens = 0;
   std::uint64_t kv_block_bytes = 0; ///< of this rank's share; what the receipts count in
-  static constexpr auto fields = field_list(field{1, "fingerprint", &rank_shape::fingerprint},
-                                            field{2, "kv_blocks", &rank_shape::kv_blocks},
-                                            field{3, "kv_block_tokens", &rank_shape::kv_block_tokens},
-                                            field{4, "step_tokens", &rank_shape::step_tokens},
-                                            field{5, "kv_block_bytes", &rank_shape::kv_block_bytes});
+  bool on_device = false;           ///< its device sums over ranks itself: `rank_meeting` follows
+  static constexpr auto fields = field_list(
+      field{1, "fingerprint", &rank_shape::fingerprint}, field{2, "kv_blocks", &rank_shape::kv_blocks},
+      field{3, "kv_block_tokens", &rank_shape::kv_block_tokens},
+      field{4, "step_tokens", &rank_shape::step_tokens},
+      field{5, "kv_block_bytes", &rank_shape::kv_block_bytes}, field{6, "on_device", &rank_shape::on_device});
+};
+
+/// Rank 0 -> the others, where all ranks' devices sum themselves: how these meet, for this epoch. Whoever has
+/// it may join: so it is marked as content is.
+struct rank_meeting {
+  ephemeral_bytes meeting; ///< NCCL's unique id, 128 bytes
+  static constexpr auto fields = field_list(field{1, "meeting", &rank_meeting::meeting});
 };
 
 /// One sequence's share of a step: as gpu's sequence_span, the first token following from those before.

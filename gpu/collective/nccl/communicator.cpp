@@ -96,7 +96,7 @@ struct communicator::state {
         return false;
       }
     }
-    auto const said = settle(clock::now() + options.patience);
+    auto const said = settle(clock::now() + options.forming);
     if (said != status::success && said != status::in_progress) refusal = static_cast<std::int64_t>(said);
     return said == status::success;
   }
@@ -123,7 +123,7 @@ result<std::unique_ptr<communicator>> communicator::form(functions const& api, c
   auto made = std::unique_ptr<communicator>(new communicator(shared));
   std::thread([shared] { watch(shared); }).detach();
   // Some more than the watching thread's own: it ends in time unless the very call hangs.
-  shared->await(shared->options.patience + 2 * glance, [&] { return shared->now != phase::forming; });
+  shared->await(shared->options.forming + 2 * glance, [&] { return shared->now != phase::forming; });
   if (shared->now == phase::formed) return made;
   if (shared->refusal != 0)
     return error{errc::backend_failed, "NCCL forms no group (status)", shared->refusal};

@@ -17,7 +17,8 @@ struct communicator_options {
   int rank = 0;
   int ranks = 1;
   unique_id id{};
-  std::chrono::milliseconds patience{1500}; ///< for forming, for what is enqueued, for the end
+  std::chrono::milliseconds patience{1500}; ///< for what is enqueued, and for the end
+  std::chrono::milliseconds forming{1500};  ///< NCCL looks around in the machine then: seconds
   /// True once all that was enqueued on the stream is done (cudaStreamQuery). Any thread.
   std::function<bool()> is_idle;
 };

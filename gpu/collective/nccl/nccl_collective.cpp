@@ -158,8 +158,9 @@ private:
 result<std::unique_ptr<collective>> make_nccl_collective(nccl::functions const& api, nccl_options options) {
   if (options.rank >= options.size || options.zeros.size() < 2 || !options.is_idle)
     return error{errc::invalid_request, "no rank of this group, or nothing to scrub it with", options.rank};
-  auto group = nccl::communicator::form(api, {static_cast<int>(options.rank), static_cast<int>(options.size),
-                                              options.id, options.patience, options.is_idle});
+  auto group =
+      nccl::communicator::form(api, {static_cast<int>(options.rank), static_cast<int>(options.size),
+                                     options.id, options.patience, options.forming, options.is_idle});
   if (!group) return group.failure();
   return std::unique_ptr<collective>(
       std::make_unique<nccl_collective>(std::move(*group), std::move(options)));

@@ -17,9 +17,9 @@ struct nccl_options {
   std::uint32_t rank = 0;
   std::uint32_t size = 1;
   nccl::unique_id id{}; ///< made anew for each group, by one process that lives until the group is formed
-  /// For forming, and for the stream to get done with what is on it after the last operation: longer than the
-  /// longest step.
+  /// For the stream to get done with what is on it after the last operation: longer than the longest step.
   std::chrono::milliseconds patience{1500};
+  std::chrono::milliseconds forming{20'000};
   void* stream = nullptr; ///< cudaStream_t, of the device that the calling thread uses
   /// True once all that was enqueued on the stream is done (cudaStreamQuery). Any thread.
   std::function<bool()> is_idle;

@@ -68,6 +68,9 @@ public:
   /// device cannot recover from fails every wait from then on.
   virtual result<void> wait() = 0;
 
+  /// True once all that was enqueued is done, or has failed. Any thread.
+  virtual bool is_idle() const noexcept = 0;
+
   /// The CUDA stream, for `launch`; and the status of one, kept for `wait`. Emulated: null, unused.
   virtual void* native() const noexcept = 0;
   virtual void note(int status) noexcept = 0;

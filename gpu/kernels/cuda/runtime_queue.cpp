@@ -104,6 +104,8 @@ public:
     return {};
   }
 
+  bool is_idle() const noexcept override { return cudaStreamQuery(stream_) != cudaErrorNotReady; }
+
   /// Kernels go to the device that is current in the calling thread.
   void* native() const noexcept override {
     cudaSetDevice(device_);

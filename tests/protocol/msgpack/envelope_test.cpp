@@ -107,7 +107,7 @@ TEST_CASE("a content kind without the ephemeral mark is refused, for every conte
     header.flags = ~wire::flag_ephemeral; // every other bit
     REQUIRE(code_of(header) == (content ? errc::content_not_marked : errc::ok));
   });
-  REQUIRE(content_kinds == 4);
+  REQUIRE(content_kinds == 5);
 }
 
 TEST_CASE("an unknown kind is told apart, so that a receiver may ignore it") {
