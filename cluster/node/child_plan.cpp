@@ -31,12 +31,15 @@ void plan_ranks(cluster_configuration const& configuration, unsigned processors,
   auto const ranks = configuration.tensor_parallel;
   auto const first = layout.spans_hosts() ? layout.first_rank(own_host) : 0;
   auto const end = layout.spans_hosts() ? first + layout.hosts()[own_host].ranks : ranks;
-  auto const shared_out = std::max(1U, processors / std::max(1U, configuration.workers * (end - first)));
+  auto const places = configuration.workers * (end - first);
+  auto const shared_out = std::max(1U, processors / std::max(1U, places));
   auto const threads = configuration.threads_per_worker != 0 ? configuration.threads_per_worker : shared_out;
-  for (unsigned group = 0; group < configuration.workers; ++group)
-    for (auto rank = first; rank < end; ++rank)
-      plans.push_back({rank == 0 ? "worker" : "shard", set_of(rank == 0 ? role::worker : role::shard), false,
-                       0, 0, threads, group, rank, ranks, group * (end - first) + rank - first});
+  for (std::uint32_t place = 0; place < places; ++place) {
+    auto const group = place / (end - first);
+    auto const rank = first + place % (end - first);
+    plans.push_back({rank == 0 ? "worker" : "shard", set_of(rank == 0 ? role::worker : role::shard), false, 0,
+                     0, threads, group, rank, ranks, place, places});
+  }
 }
 
 } // namespace

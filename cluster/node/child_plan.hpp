@@ -19,7 +19,9 @@ struct child_plan {
   std::uint32_t group = 0;      ///< which worker, where its models are split over ranks
   std::uint32_t rank = 0;
   std::uint32_t ranks = 1;
-  std::uint32_t device_offset = 0; ///< CUDA devices of the host before this process's own
+  std::uint32_t place =
+      0; ///< among the processes of this host that compute: each has its share of processors
+  std::uint32_t places = 1; ///< and its own CUDA device
 };
 
 /// One front node and N workers, each with the shards of its group beside it; split: every role a process,

@@ -312,7 +312,8 @@ void read_node(section root, node_configuration& into) {
   root.number("threads", into.threads, 0, 1024);
   root.number("rank", into.rank, 0, most_ranks - 1);
   root.number("ranks", into.ranks, 1, most_ranks);
-  root.number("device_offset", into.device_offset, 0, 1 << 14);
+  root.number("place", into.place, 0, 1 << 14);
+  root.number("places", into.places, 1, 1 << 14);
   read_nccl(root.table("nccl"), into.nccl);
   root.number("control", into.control, -1, 1 << 20);
   root.finish();

@@ -77,7 +77,8 @@ struct node_configuration {
   unsigned threads = 0;
   std::uint32_t rank = 0; ///< of `ranks` that its models are split over; a worker is rank 0, a shard another
   std::uint32_t ranks = 1;
-  std::uint32_t device_offset = 0; ///< of this process among those of its host, each of which has its device
+  std::uint32_t place = 0;  ///< among the `places` of its host that compute: each has its share of processors
+  std::uint32_t places = 1; ///< and its own CUDA device
   nccl_configuration nccl;
   int control = -1; ///< descriptor of the supervisor's channel; -1: none
 };

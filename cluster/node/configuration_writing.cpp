@@ -99,7 +99,8 @@ void write_head(toml_writer& out, node_configuration const& node) {
   out.integer("threads", node.threads);
   out.integer("rank", node.rank);
   out.integer("ranks", node.ranks);
-  out.integer("device_offset", node.device_offset);
+  out.integer("place", node.place);
+  out.integer("places", node.places);
   out.integer("control", node.control);
 }
 

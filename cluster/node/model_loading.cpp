@@ -21,7 +21,7 @@ gpu::engine_options options_of(model_configuration const& model, node_configurat
   options.max_queued = model.max_queued;
   options.threads = node.threads;
   if (auto const device = gpu::parse_device(model.device)) options.device = *device;
-  options.device.index += node.device_offset;
+  options.device.index += node.place;
   options.part.rank = node.rank;
   options.part.ranks = node.ranks;
   return options;

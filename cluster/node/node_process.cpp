@@ -6,6 +6,7 @@
 #include "cluster/node/hardening.hpp"
 #include "cluster/node/http_surface.hpp"
 #include "cluster/node/model_loading.hpp"
+#include "cluster/node/processors.hpp"
 #include "cluster/node/rank_wiring.hpp"
 #include "cluster/node/status_json.hpp"
 #include "cluster/node/tick_source.hpp"
@@ -75,6 +76,9 @@ private:
   result<void> start() {
     if (auto checked = check(); !checked) return checked;
     raise_limits();
+    if (configuration_.ranks > 1)
+      keep_to(share_of_processors(allowed_processors(), configuration_.place, configuration_.places,
+                                  configuration_.threads));
     if (auto opened = open_files(); !opened) return opened;
     step_ = {};
     if (auto dropped = drop_privileges(); !dropped) return dropped;

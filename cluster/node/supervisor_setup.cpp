@@ -213,7 +213,8 @@ node_configuration supervisor::configure(slot const& child, crypto::link_key key
   node.threads = child.plan.threads;
   node.rank = child.plan.rank;
   node.ranks = child.plan.ranks;
-  node.device_offset = child.plan.device_offset;
+  node.place = child.plan.place;
+  node.places = child.plan.places;
   node.nccl = configuration_.nccl;
   node.nccl.spans_hosts = spans_hosts();
   return node;

@@ -92,3 +92,17 @@ TEST_CASE("of ranks that span hosts each host runs its own") {
   CHECK(second[2].rank == 4);
   CHECK(second[0].ranks == 5);
 }
+
+TEST_CASE("every process of a host that computes has a place of its own") {
+  cluster_configuration configuration;
+  configuration.workers = 2;
+  configuration.tensor_parallel = 2;
+  std::vector<std::uint32_t> places;
+  for (auto const& plan : plan_children(configuration, 8)) {
+    if (plan.threads == 0) continue;
+    CHECK(plan.places == 4);
+    CHECK(plan.threads == 2);
+    places.push_back(plan.place);
+  }
+  CHECK(places == std::vector<std::uint32_t>{0, 1, 2, 3});
+}
