@@ -74,7 +74,7 @@ class followers;
 struct tensor_parallel {
   std::uint32_t rank = 0;
   std::uint32_t ranks = 1;
-  std::shared_ptr<seat> group; ///< null where there is one rank alone
+  std::shared_ptr<seat> group;       ///< null where there is one rank alone
   std::shared_ptr<followers> others; ///< at rank 0 of a group
 };
 
@@ -106,6 +106,8 @@ struct engine_figures {
   std::uint64_t steps = 0;
   std::size_t weight_bytes = 0; ///< of this rank
   std::size_t kv_bytes = 0;     ///< reserved by this rank
+  /// Of the device that holds both; 0: they lie in the host's memory.
+  std::uint64_t device_bytes = 0;
   /// What the ranks of a group must agree on: the model file's tensors, and a step's tokens.
   std::uint64_t model_fingerprint = 0;
   std::uint32_t step_tokens = 0;

@@ -2,6 +2,7 @@
 
 #include "actors/worker/rank_messages.hpp"
 
+#include <algorithm>
 #include <poll.h>
 
 namespace mayfly::actors {
@@ -9,8 +10,7 @@ namespace {
 
 bool fit_together(messages::rank_shape const& left, messages::rank_shape const& right) {
   return left.fingerprint == right.fingerprint && left.kv_blocks == right.kv_blocks &&
-         left.kv_block_tokens == right.kv_block_tokens && left.step_tokens == right.step_tokens &&
-         left.on_device == right.on_device;
+         left.kv_block_tokens == right.kv_block_tokens && left.step_tokens == right.step_tokens;
 }
 
 messages::step_plan plan_of(gpu::step_batch const& batch) {
@@ -43,6 +43,9 @@ result<void> group_lead::form(group_offer offer, messages::rank_shape const& own
     auto shape = expect_from_rank<messages::rank_shape>(*channel, until);
     if (!shape) return shape.failure();
     shapes.push_back(*shape);
+    if (shape->on_device != own.on_device)
+      return error{errc::configuration, "ranks on CUDA devices form no group with ranks on processors (rank)",
+                   static_cast<std::int64_t>(shapes.size())};
     if (!fit_together(*shape, own))
       return error{errc::configuration, "a rank has another model, or another KV cache (rank)",
                    static_cast<std::int64_t>(shapes.size())};
@@ -69,7 +72,7 @@ result<void> group_lead::meet_on_devices() {
   tell_all(messages::rank_meeting{meeting->clone()});
   if (!failure_) return failure_;
   carrier_ = nccl_carrier();
-  return seat_->meet(meeting->reveal(), rank_patience);
+  return seat_->meet(meeting->reveal(), rank_patience, [this] { return has_spoken(); });
 }
 
 void group_lead::leave() noexcept {
@@ -85,12 +88,15 @@ void group_lead::leave() noexcept {
 bool group_lead::lost() noexcept {
   if (!formed()) return false;
   if (!failure_ || seat_->poll() == gpu::collective_state::failed) return true;
-  // A rank speaks only when it is asked: what shows here between two steps is its end.
-  for (auto const& channel : channels_) {
+  return has_spoken();
+}
+
+/// A rank speaks only when it is asked: what shows here between two steps is its end.
+bool group_lead::has_spoken() const noexcept {
+  return std::ranges::any_of(channels_, [](auto const& channel) {
     pollfd watched{channel->descriptor(), POLLIN, 0};
-    if (::poll(&watched, 1, 0) > 0) return true;
-  }
-  return false;
+    return ::poll(&watched, 1, 0) > 0;
+  });
 }
 
 void group_lead::hold(request_id request, std::uint32_t prompt_tokens, std::chrono::milliseconds time_left) {

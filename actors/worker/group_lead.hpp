@@ -44,6 +44,7 @@ public:
 
 private:
   result<void> meet_on_devices();
+  bool has_spoken() const noexcept;
   template <messages::message M>
   void tell_all(M const& message);
   void fail(error const& why) noexcept;

@@ -330,6 +330,8 @@ messages::rank_report model_runner::rank() const {
   rank.carrier = model_.group->carrier();
   rank.weight_bytes = figures.weight_bytes;
   rank.kv_bytes = figures.kv_bytes;
+  rank.device_bytes = figures.device_bytes;
+  rank.allow_unencrypted_nccl = model_.allow_unencrypted_nccl;
   return rank;
 }
 

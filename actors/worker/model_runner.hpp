@@ -23,6 +23,7 @@ struct worker_model {
   std::shared_ptr<group_lead> group{}; ///< of the other ranks; null: this worker computes the whole model
   std::uint32_t max_running = 64;      ///< the engine's max_sequences and max_queued, for the reports
   std::uint32_t max_waiting = 256;
+  bool allow_unencrypted_nccl = false; ///< the operator's setting, for the reports
 };
 
 /// Whom a cancelled choice's wipe is reported to.

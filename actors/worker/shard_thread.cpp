@@ -51,6 +51,8 @@ shard_thread::shard_thread(shard_model model, node_id self, retention_outbox& ou
   report_.ranks = model_.seat->size();
   report_.weight_bytes = figures.weight_bytes;
   report_.kv_bytes = figures.kv_bytes;
+  report_.device_bytes = figures.device_bytes;
+  report_.allow_unencrypted_nccl = model_.allow_unencrypted_nccl;
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -125,7 +127,11 @@ void shard_thread::follow() {
 bool shard_thread::meet_on_device() {
   auto const word = expect_from_rank<messages::rank_meeting>(*leader_, boot_clock::now() + 2 * rank_patience);
   leader_->scrub();
-  if (!word || !model_.seat->meet(word->meeting.reveal(), rank_patience)) return false;
+  auto const given_up = [this] {
+    pollfd watched{leader_->descriptor(), POLLRDHUP, 0}; // rank 0 may have met all, and ordered a step
+    return must_leave(boot_clock::now()) || ::poll(&watched, 1, 0) > 0;
+  };
+  if (!word || !model_.seat->meet(word->meeting.reveal(), rank_patience, given_up)) return false;
   std::lock_guard const lock(mutex_);
   report_.carrier = nccl_carrier();
   return true;

@@ -22,6 +22,7 @@ struct shard_model {
   name model;
   std::unique_ptr<gpu::shard_engine> engine;
   std::shared_ptr<gpu::seat> seat;
+  bool allow_unencrypted_nccl = false; ///< the operator's setting, for the reports
 };
 
 /// Which requests a rank holds content of, and until when. Pure.

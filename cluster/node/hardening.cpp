@@ -45,22 +45,23 @@ bool refuse_all(scmp_filter_ctx filter) {
   });
 }
 
-bool refuse_reaching_out(scmp_filter_ctx filter) {
-  if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(connect), 0) != 0) return false;
-  for (auto const& [call, argument] : {std::pair{SCMP_SYS(openat), 2U}, {SCMP_SYS(open), 1U}})
-    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 1,
-                         SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT)) != 0)
-      return false;
-  // O_WRONLY is 1 and O_RDWR is 2: either bit of the access mode means writing.
-  for (unsigned mode : {unsigned{O_WRONLY}, unsigned{O_RDWR}}) {
-    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
-                         SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, mode)) != 0)
-      return false;
-    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open), 1,
-                         SCMP_A1(SCMP_CMP_MASKED_EQ, O_ACCMODE, mode)) != 0)
-      return false;
-  }
-  return true;
+bool refuse_connecting(scmp_filter_ctx filter) {
+  return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(connect), 0) == 0;
+}
+
+/// Opening a file with any of `flags` in what `mask` leaves of how it is opened.
+bool refuse_opening(scmp_filter_ctx filter, unsigned mask, unsigned flags) {
+  return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
+                          SCMP_A2(SCMP_CMP_MASKED_EQ, mask, flags)) == 0 &&
+         seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open), 1,
+                          SCMP_A1(SCMP_CMP_MASKED_EQ, mask, flags)) == 0;
+}
+
+bool refuse_making_files(scmp_filter_ctx filter) { return refuse_opening(filter, O_CREAT, O_CREAT); }
+
+/// O_WRONLY is 1 and O_RDWR is 2: either bit of the access mode means writing.
+bool refuse_writing(scmp_filter_ctx filter) {
+  return refuse_opening(filter, O_ACCMODE, O_WRONLY) && refuse_opening(filter, O_ACCMODE, O_RDWR);
 }
 
 error refused_by_kernel(literal what) { return error{errc::not_permitted, what, errno}; }
@@ -128,8 +129,11 @@ result<void> seal_worker(worker_reach reach) {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
   if (filter == nullptr) return error{errc::not_permitted, "no seccomp filter could be made", 0};
   seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-  bool const fine = refuse_all(filter) && (reach == worker_reach::devices || refuse_reaching_out(filter)) &&
-                    seccomp_load(filter) == 0;
+  bool fine = refuse_all(filter);
+  if (reach < worker_reach::ranks_on_devices)
+    fine = fine && refuse_connecting(filter) && refuse_making_files(filter);
+  if (reach < worker_reach::device) fine = fine && refuse_writing(filter);
+  fine = fine && seccomp_load(filter) == 0;
   seccomp_release(filter);
   if (!fine) return error{errc::not_permitted, "the seccomp filter was refused", 0};
   return {};

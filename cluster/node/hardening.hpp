@@ -39,15 +39,16 @@ result<void> drop_privileges();
 /// root.
 void raise_limits();
 
-/// What a worker needs after its start.
+/// What a worker needs after its start, each with all before it.
 enum class worker_reach : std::uint8_t {
-  nothing, ///< but the descriptors that it has
-  devices, ///< NCCL opens devices and connects to the other ranks for every group
+  nothing,          ///< but the descriptors that it has
+  device,           ///< CUDA may open device files whenever it needs another
+  ranks_on_devices, ///< NCCL makes files of shared memory and connects to the other ranks, for every group
 };
 
 /// For a worker whose files are open: from now on no program can be run, no process traced or read, nothing
-/// renamed, linked or made; and, unless its reach is `devices`, no file opened for writing and no connection
-/// made (seccomp-bpf). All threads. Errors: not_permitted.
+/// renamed, linked or made a folder; and, as far as its reach allows, no connection made and no file made or
+/// opened for writing (seccomp-bpf). All threads. Errors: not_permitted.
 result<void> seal_worker(worker_reach reach);
 
 } // namespace mayfly::node

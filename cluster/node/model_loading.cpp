@@ -27,7 +27,13 @@ gpu::engine_options options_of(model_configuration const& model, node_configurat
   return options;
 }
 
-result<void> load_whole(name const& id, gpu::engine_options options, loaded_models& into) {
+/// The operator's setting, where it may matter to this rank.
+bool may_speak_in_clear(node_configuration const& node, gpu::seat const& seat) {
+  return seat.meets_on_device() && node.nccl.spans_hosts && node.nccl.allow_unencrypted_nccl;
+}
+
+result<void> load_whole(name const& id, gpu::engine_options options, node_configuration const& node,
+                        loaded_models& into) {
   std::shared_ptr<actors::group_lead> group;
   if (options.part.ranks > 1) {
     group = std::make_shared<actors::group_lead>(options.part.ranks);
@@ -36,17 +42,19 @@ result<void> load_whole(name const& id, gpu::engine_options options, loaded_mode
   }
   auto loaded = actors::load_worker_model(id, options);
   if (!loaded) return loaded.failure();
+  if (group) loaded->allow_unencrypted_nccl = may_speak_in_clear(node, *group->seat());
   loaded->group = std::move(group);
   into.whole.push_back(std::move(*loaded));
   return {};
 }
 
-result<void> load_shard(name const& id, gpu::engine_options options, loaded_models& into) {
+result<void> load_shard(name const& id, gpu::engine_options options, node_configuration const& node,
+                        loaded_models& into) {
   auto const seat = std::make_shared<gpu::seat>(options.part.rank, options.part.ranks);
   options.part.group = seat;
   auto engine = gpu::shard_engine::load(options);
   if (!engine) return engine.failure();
-  into.shards.push_back({id, std::move(*engine), seat});
+  into.shards.push_back({id, std::move(*engine), seat, may_speak_in_clear(node, *seat)});
   return {};
 }
 
@@ -61,12 +69,17 @@ result<void> open_model_files(node_configuration& configuration, start_step& ste
   return {};
 }
 
-bool loaded_models::meet_on_devices() const {
-  auto const whole_do = [](auto const& model) {
-    return model.group && model.group->seat()->meets_on_device();
+worker_reach loaded_models::reach() const {
+  auto widest = worker_reach::nothing;
+  auto const add = [&](bool on_device, bool meets_there) {
+    if (on_device) widest = std::max(widest, worker_reach::device);
+    if (meets_there) widest = worker_reach::ranks_on_devices;
   };
-  auto const shards_do = [](auto const& model) { return model.seat->meets_on_device(); };
-  return std::ranges::any_of(whole, whole_do) || std::ranges::any_of(shards, shards_do);
+  for (auto const& model : whole)
+    add(model.engine->figures().device_bytes != 0, model.group && model.group->seat()->meets_on_device());
+  for (auto const& model : shards)
+    add(model.engine->figures().device_bytes != 0, model.seat->meets_on_device());
+  return widest;
 }
 
 result<void> prepare_nccl(node_configuration& configuration, start_step& step) {
@@ -100,7 +113,8 @@ result<loaded_models> load_models(node_configuration const& configuration, start
   for (auto const& model : configuration.models) {
     step = {model.file.native(), "Is the file whole, and a model of a kind that Mayfly's README names?"};
     auto const options = options_of(model, configuration);
-    auto const loaded = works ? load_whole(model.id, options, models) : load_shard(model.id, options, models);
+    auto const loaded = works ? load_whole(model.id, options, configuration, models)
+                              : load_shard(model.id, options, configuration, models);
     if (loaded) continue;
     if (loaded.failure().code == errc::out_of_memory)
       step.advice = "Give it less with [[model]] kv_bytes, or run fewer workers";

@@ -2,6 +2,7 @@
 #include "actors/worker/shard.hpp"
 #include "actors/worker/worker.hpp"
 #include "cluster/node/configuration.hpp"
+#include "cluster/node/hardening.hpp"
 #include "cluster/node/start_step.hpp"
 
 namespace mayfly::node {
@@ -20,8 +21,8 @@ struct loaded_models {
   std::vector<actors::worker_model> whole; ///< rank 0's share where a model is split
   std::vector<actors::shard_model> shards;
 
-  /// True if a rank here sums over ranks on its device.
-  bool meet_on_devices() const;
+  /// What they need once the process is sealed.
+  worker_reach reach() const;
 };
 
 /// Loads every model that the node's role runs: its rank's share of the weights and, for a worker, vocabulary

@@ -88,7 +88,7 @@ private:
     auto models = load_models(configuration_, step_);
     if (!models) return models.failure();
     step_ = {(configuration_.state_directory / configuration_.receipts).native(), "May this user write it?"};
-    auto const reach = models->meet_on_devices() ? worker_reach::devices : worker_reach::nothing;
+    auto const reach = models->reach();
     auto roles = role_host::start(configuration_, std::move(*models),
                                   [this](name const& model, auto after) { wish_for_group(model, after); });
     if (!roles) return roles.failure();

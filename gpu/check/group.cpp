@@ -33,8 +33,7 @@ nccl_options options_for(backend& device, cuda::device_queue& queue, floats cons
   options.size = size;
   options.id = id;
   options.patience = patience;
-  options.stream = queue.native();
-  options.is_idle = idleness_of(queue);
+  options.stream = {[&queue] { return queue.native(); }, idleness_of(queue)};
   options.zeros = {zeros.get(), zeros.count()};
   return options;
 }

@@ -28,6 +28,7 @@ public:
   std::unique_ptr<cuda::recording> end_recording() override { return real_->end_recording(); }
   void replay(cuda::recording& recorded) override { real_->replay(recorded); }
   result<void> wait() override { return real_->wait(); }
+  std::uint64_t device_bytes() const noexcept override { return real_->device_bytes(); }
   void* native() const noexcept override { return real_->native(); }
   void note(int status) noexcept override { real_->note(status); }
 

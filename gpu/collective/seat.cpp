@@ -14,7 +14,8 @@ result<ephemeral_bytes> seat::make_meeting() const {
   return bytes;
 }
 
-result<void> seat::meet(std::span<std::byte const> meeting, std::chrono::milliseconds patience) {
+result<void> seat::meet(std::span<std::byte const> meeting, std::chrono::milliseconds patience,
+                        std::function<bool()> given_up) {
   nccl_options options;
   if (meeting.size() != options.id.bytes.size())
     return error{errc::malformed, "ranks cannot meet by this (bytes)",
@@ -23,8 +24,8 @@ result<void> seat::meet(std::span<std::byte const> meeting, std::chrono::millise
   options.rank = rank_;
   options.size = size_;
   options.patience = patience;
-  options.stream = stream_.native;
-  options.is_idle = stream_.is_idle;
+  options.stream = stream_;
+  options.given_up = std::move(given_up);
   options.zeros = zeros_;
   auto formed = make_nccl_collective(api_, std::move(options));
   if (!formed) return formed.failure();

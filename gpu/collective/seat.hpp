@@ -29,9 +29,10 @@ public:
   /// Rank 0: what all ranks need to meet, for one epoch. It tells how to join: it travels as secrets do.
   /// Errors: backend_failed.
   result<ephemeral_bytes> make_meeting() const;
-  /// All ranks at the same time: forms the group on their devices. Errors: malformed (no meeting), and those
-  /// of make_nccl_collective.
-  result<void> meet(std::span<std::byte const> meeting, std::chrono::milliseconds patience);
+  /// All ranks at the same time: forms the group on their devices, within seconds, or until `given_up` says
+  /// so. Errors: malformed (no meeting), and those of make_nccl_collective.
+  result<void> meet(std::span<std::byte const> meeting, std::chrono::milliseconds patience,
+                    std::function<bool()> given_up);
 
   /// Joins a group of the same rank and size.
   void take(std::unique_ptr<collective> group) {

@@ -27,6 +27,7 @@ public:
   model const& network() const noexcept { return *parts_.network; }
   kv_shape const& shape() const noexcept { return parts_.shape; }
   std::uint64_t fingerprint() const noexcept { return parts_.fingerprint; }
+  std::uint64_t device_bytes() const noexcept { return parts_.device->device_bytes(); }
   literal device_name() const noexcept { return parts_.device->name(); }
 
   /// See model::forward.

@@ -296,6 +296,7 @@ engine_figures paged_engine::figures() const noexcept {
   figures.preemptions = batcher_.preemptions();
   figures.weight_bytes = executor_.network().weight_bytes();
   figures.kv_bytes = executor_.shape().blocks * executor_.shape().block_bytes();
+  figures.device_bytes = executor_.device_bytes();
   figures.model_fingerprint = executor_.fingerprint();
   figures.step_tokens = limits_.step.tokens;
   return figures;

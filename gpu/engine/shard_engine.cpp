@@ -38,6 +38,7 @@ public:
     figures.kv_bytes = executor_.shape().blocks * kv_block_bytes();
     figures.kv_blocks = executor_.shape().blocks;
     figures.kv_block_tokens = executor_.shape().block_tokens;
+    figures.device_bytes = executor_.device_bytes();
     figures.model_fingerprint = executor_.fingerprint();
     figures.step_tokens = limits_.step.tokens;
     return figures;

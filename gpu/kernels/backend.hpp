@@ -105,7 +105,7 @@ struct draw_parameters {
 /// Where a device's operations are enqueued: a collective on the device itself goes there, in order with
 /// them.
 struct device_stream {
-  void* native = nullptr;        ///< cudaStream_t
+  std::function<void*()> native; ///< the cudaStream_t, whose device is the calling thread's from then on
   std::function<bool()> is_idle; ///< true once all that was enqueued is done; any thread. Empty: no device
 };
 
@@ -190,6 +190,9 @@ public:
   /// Zeroes KV blocks before they return to the free list.
   virtual void wipe_blocks(kv_memory& kv, std::span<std::uint32_t const> blocks) = 0;
   virtual void wipe(float* memory, std::size_t count) = 0;
+
+  /// Of the device's own memory; 0: it computes in the host's.
+  virtual std::uint64_t device_bytes() const noexcept { return 0; }
 
   /// Empty where operations are done when they return: sums over ranks are the host's then.
   virtual device_stream stream() { return {}; }

@@ -15,9 +15,9 @@ struct device_choice {
   device_kind kind = device_kind::any;
   std::uint32_t index = 0; ///< of several CUDA devices
   /// The CUDA plug-in; empty: libmayfly_cuda.so beside the program, or in ../lib/mayfly from there.
-  std::filesystem::path plugin;
+  std::filesystem::path plugin{};
   /// NCCL, for ranks of a group; empty: libnccl.so.2 where the system looks for libraries.
-  std::filesystem::path nccl;
+  std::filesystem::path nccl{};
 };
 
 /// Reads "auto", "cpu", "cuda" or "cuda:INDEX". Errors: configuration.

@@ -135,18 +135,23 @@ void print_groups(json::object const& cluster) {
   std::ranges::sort(lines, {}, [](line const& one) {
     return std::tuple(one.model, one.leader, number_in(*one.rank, "rank"));
   });
-  std::printf("\n%-32s %-6s %-17s %-14s %-9s %6s %9s %9s %9s\n", "GROUP OF RANKS", "RANK", "NODE", "CARRIER",
-              "STATE", "EPOCH", "WTS MiB", "KV MiB", "RES MiB");
+  std::printf("\n%-32s %-6s %-17s %-14s %-9s %6s %9s %9s %9s %9s\n", "GROUP OF RANKS", "RANK", "NODE",
+              "CARRIER", "STATE", "EPOCH", "WTS MiB", "KV MiB", "RES MiB", "DEV MiB");
+  bool in_clear = false;
   for (auto const& one : lines) {
     auto const& rank = *one.rank;
     auto const* formed = rank.if_contains("formed");
     auto const mebibytes = [&](char const* key) { return number_in(rank, key) / (1 << 20); };
-    std::printf(
-        "%-32s %.0f/%-4.0f %-17s %-14s %-9s %6.0f %9.1f %9.1f %9.0f\n", one.model.c_str(),
-        number_in(rank, "rank"), number_in(rank, "ranks"), one.node.c_str(), text_of(rank, "carrier").c_str(),
-        formed != nullptr && *formed == json::value(true) ? "formed" : "waiting", number_in(rank, "epoch"),
-        mebibytes("weight_bytes"), mebibytes("kv_bytes"), mebibytes("resident_bytes"));
+    std::printf("%-32s %.0f/%-4.0f %-17s %-14s %-9s %6.0f %9.1f %9.1f %9.0f %9.0f\n", one.model.c_str(),
+                number_in(rank, "rank"), number_in(rank, "ranks"), one.node.c_str(),
+                text_of(rank, "carrier").c_str(),
+                formed != nullptr && *formed == json::value(true) ? "formed" : "waiting",
+                number_in(rank, "epoch"), mebibytes("weight_bytes"), mebibytes("kv_bytes"),
+                mebibytes("resident_bytes"), mebibytes("device_bytes"));
+    auto const* const clear = rank.if_contains("allow_unencrypted_nccl");
+    in_clear = in_clear || (clear != nullptr && *clear == json::value(true));
   }
+  if (in_clear) std::printf("allow_unencrypted_nccl is on: ranks' sums may cross hosts in clear\n");
 }
 
 /// How long the process of a node has run; 0 where another host runs it.

@@ -111,6 +111,8 @@ struct rank_report {
   std::uint64_t resident_bytes = 0;
   std::uint64_t content_bytes = 0;
   std::uint64_t unlocked_bytes = 0;
+  std::uint64_t device_bytes = 0;      ///< of the device that holds weights and KV; 0: the host's memory does
+  bool allow_unencrypted_nccl = false; ///< the operator's setting, where this rank may use it
   static constexpr auto fields = field_list(
       field{1, "node", &rank_report::node}, field{2, "model", &rank_report::model},
       field{3, "leader", &rank_report::leader}, field{4, "rank", &rank_report::rank},
@@ -120,7 +122,9 @@ struct rank_report {
       field{11, "kv_bytes", &rank_report::kv_bytes},
       field{12, "resident_bytes", &rank_report::resident_bytes},
       field{13, "content_bytes", &rank_report::content_bytes},
-      field{14, "unlocked_bytes", &rank_report::unlocked_bytes});
+      field{14, "unlocked_bytes", &rank_report::unlocked_bytes},
+      field{15, "device_bytes", &rank_report::device_bytes},
+      field{16, "allow_unencrypted_nccl", &rank_report::allow_unencrypted_nccl});
 };
 
 } // namespace mayfly::messages

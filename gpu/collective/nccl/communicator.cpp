@@ -68,13 +68,13 @@ struct communicator::state {
   bool is_overdue() const {
     auto const at = enqueued_at.load();
     return at != 0 && clock::now() - clock::time_point(clock::duration(at)) > options.patience &&
-           (calling || !options.is_idle());
+           (calling || !options.stream.is_idle());
   }
 
   /// An idle stream alone does not say that all went well: operations that failed leave it, too.
   void forget_done() {
     auto at = enqueued_at.load();
-    if (at == 0 || calling || !options.is_idle()) return;
+    if (at == 0 || calling || !options.stream.is_idle()) return;
     auto const said = look();
     if (said == status::success) enqueued_at.compare_exchange_strong(at, 0);
     if (said != status::success && said != status::in_progress) fail();
@@ -123,7 +123,11 @@ result<std::unique_ptr<communicator>> communicator::form(functions const& api, c
   auto made = std::unique_ptr<communicator>(new communicator(shared));
   std::thread([shared] { watch(shared); }).detach();
   // Some more than the watching thread's own: it ends in time unless the very call hangs.
-  shared->await(shared->options.forming + 2 * glance, [&] { return shared->now != phase::forming; });
+  auto const until = clock::now() + shared->options.forming + 2 * glance;
+  auto const decided = [&] { return shared->now != phase::forming; };
+  while (!shared->await(idle_glance, decided) && clock::now() < until)
+    if (shared->options.given_up && shared->options.given_up())
+      return error{errc::cancelled, "a group was given up while it formed", 0};
   if (shared->now == phase::formed) return made;
   if (shared->refusal != 0)
     return error{errc::backend_failed, "NCCL forms no group (status)", shared->refusal};
@@ -137,6 +141,7 @@ communicator::~communicator() {
 }
 
 void communicator::watch(std::shared_ptr<state> const& with) {
+  with->options.stream.native(); // NCCL takes the calling thread's device
   bool whole = with->form();
   if (whole) with->become(phase::formed);
   while (whole && !with->stopping) {

@@ -3,6 +3,7 @@
 // wait here is somebody else's. If NCCL hangs even when aborted, that thread is left behind, holding what it
 // needs; the process should end soon then, which frees the rest.
 #include "gpu/collective/nccl/library.hpp"
+#include "gpu/kernels/backend.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -19,14 +20,14 @@ struct communicator_options {
   unique_id id{};
   std::chrono::milliseconds patience{1500}; ///< for what is enqueued, and for the end
   std::chrono::milliseconds forming{1500};  ///< NCCL looks around in the machine then: seconds
-  /// True once all that was enqueued on the stream is done (cudaStreamQuery). Any thread.
-  std::function<bool()> is_idle;
+  device_stream stream;
+  std::function<bool()> given_up; ///< asked while it forms: true ends that. Empty: never
 };
 
 class communicator {
 public:
   /// Meets the other ranks. Errors: backend_failed (NCCL refuses; `number`: its status), deadline_exceeded
-  /// (ranks are missing).
+  /// (ranks are missing), cancelled (given up).
   static result<std::unique_ptr<communicator>> form(functions const& api, communicator_options options);
 
   communicator(communicator const&) = delete;

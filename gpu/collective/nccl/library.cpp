@@ -15,7 +15,7 @@ bool find(void* library, char const* name, Function& found) {
 
 result<functions> load(char const* library) {
   void* const opened = ::dlopen(library, RTLD_NOW | RTLD_LOCAL);
-  if (opened == nullptr) return error{errc::unsupported, "NCCL is not on this host", 0};
+  if (opened == nullptr) return error{errc::configuration, "NCCL (libnccl.so.2) is not on this host", 0};
   functions api{};
   bool const whole =
       find(opened, "ncclGetUniqueId", api.get_unique_id) &&
@@ -25,7 +25,7 @@ result<functions> load(char const* library) {
       find(opened, "ncclCommDestroy", api.destroy) && find(opened, "ncclAllReduce", api.all_reduce) &&
       find(opened, "ncclSend", api.send) && find(opened, "ncclRecv", api.receive) &&
       find(opened, "ncclGroupStart", api.group_start) && find(opened, "ncclGroupEnd", api.group_end);
-  if (!whole) return error{errc::unsupported, "this library is no NCCL, or older than 2.18", 0};
+  if (!whole) return error{errc::configuration, "this library is no NCCL, or older than 2.18", 0};
   return api;
 }
 

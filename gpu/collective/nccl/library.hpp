@@ -52,7 +52,7 @@ struct functions {
 
 /// Loads the library, which stays loaded until the process ends: its threads cannot be told to leave. What it
 /// says of itself is kept quiet by the environment (network_policy.hpp), read when it first loads.
-/// Errors: unsupported (no such library, or one that lacks a function).
+/// Errors: configuration (no such library, or one that lacks a function).
 result<functions> load(char const* library = "libnccl.so.2");
 
 /// A new group's id. The process that calls it holds the meeting point: it must live until all ranks have

@@ -101,14 +101,14 @@ private:
 
   void sum(float* data, std::size_t count) {
     group_->enqueue([&](functions const& api, raw_communicator raw) {
-      return api.all_reduce(data, data, count, nccl::float32, nccl::sum, raw, options_.stream);
+      return api.all_reduce(data, data, count, nccl::float32, nccl::sum, raw, options_.stream.native());
     });
   }
 
   void send_row(grouped_calls& calls, target to, float const* row, std::size_t width) {
     for_pieces(width, [&](std::size_t begin, std::size_t part) {
       gathered_[rank()].note(part);
-      calls.add(to.api.send(row + begin, part, nccl::float32, 0, to.raw, options_.stream));
+      calls.add(to.api.send(row + begin, part, nccl::float32, 0, to.raw, options_.stream.native()));
     });
   }
 
@@ -119,7 +119,7 @@ private:
       for_pieces(widths[from], [&](std::size_t begin, std::size_t part) {
         gathered_[from].note(part);
         calls.add(by.api.receive(place + begin, part, nccl::float32, static_cast<int>(from), by.raw,
-                                 options_.stream));
+                                 options_.stream.native()));
       });
       place += widths[from];
     }
@@ -131,10 +131,10 @@ private:
     group_->enqueue([&](functions const& api, raw_communicator raw) {
       grouped_calls calls(api);
       auto* const zeros = options_.zeros.data();
-      if (rank() == from) calls.add(api.send(zeros, count, nccl::float32, 0, raw, options_.stream));
+      if (rank() == from) calls.add(api.send(zeros, count, nccl::float32, 0, raw, options_.stream.native()));
       if (rank() == 0)
         calls.add(api.receive(zeros + largest_piece(), count, nccl::float32, static_cast<int>(from), raw,
-                              options_.stream));
+                              options_.stream.native()));
       return calls.end();
     });
   }
@@ -156,11 +156,11 @@ private:
 } // namespace
 
 result<std::unique_ptr<collective>> make_nccl_collective(nccl::functions const& api, nccl_options options) {
-  if (options.rank >= options.size || options.zeros.size() < 2 || !options.is_idle)
+  if (options.rank >= options.size || options.zeros.size() < 2 || !options.stream.is_idle)
     return error{errc::invalid_request, "no rank of this group, or nothing to scrub it with", options.rank};
-  auto group =
-      nccl::communicator::form(api, {static_cast<int>(options.rank), static_cast<int>(options.size),
-                                     options.id, options.patience, options.forming, options.is_idle});
+  auto group = nccl::communicator::form(api, {static_cast<int>(options.rank), static_cast<int>(options.size),
+                                              options.id, options.patience, options.forming, options.stream,
+                                              options.given_up});
   if (!group) return group.failure();
   return std::unique_ptr<collective>(
       std::make_unique<nccl_collective>(std::move(*group), std::move(options)));

@@ -6,6 +6,7 @@
 // - A rank that aborts or dies is seen by the others when NCCL sees it, else by the deadline.
 #include "gpu/collective/collective.hpp"
 #include "gpu/collective/nccl/library.hpp"
+#include "gpu/kernels/backend.hpp"
 
 #include <chrono>
 #include <functional>
@@ -20,9 +21,9 @@ struct nccl_options {
   /// For the stream to get done with what is on it after the last operation: longer than the longest step.
   std::chrono::milliseconds patience{1500};
   std::chrono::milliseconds forming{20'000};
-  void* stream = nullptr; ///< cudaStream_t, of the device that the calling thread uses
-  /// True once all that was enqueued on the stream is done (cudaStreamQuery). Any thread.
-  std::function<bool()> is_idle;
+  device_stream stream; ///< where operations go
+  /// Asked while the group is being formed: true ends that. Empty: never.
+  std::function<bool()> given_up;
   /// Device memory that is zero and stays so: what `scrub` sends. Half of it is the most of one operation.
   std::span<float> zeros;
 };

@@ -98,8 +98,10 @@ public:
   bool draws() const noexcept override { return true; }
   void draw(float const* logits, std::size_t vocabulary, std::span<draw_parameters const> rows,
             std::span<token_id> tokens) override;
+  std::uint64_t device_bytes() const noexcept override { return queue_->device_bytes(); }
   device_stream stream() override {
-    return {queue_->native(), [queue = queue_.get()] { return queue->is_idle(); }};
+    return {[queue = queue_.get()] { return queue->native(); },
+            [queue = queue_.get()] { return queue->is_idle(); }};
   }
   void wipe_blocks(kv_memory& kv, std::span<std::uint32_t const> blocks) override;
   void wipe(float* memory, std::size_t count) override;

@@ -47,6 +47,8 @@ public:
   virtual literal name() const noexcept = 0;
   /// Streaming multiprocessors: how many blocks make the device busy.
   virtual unsigned processors() const noexcept = 0;
+  /// Of its memory; 0 where the device does not say.
+  virtual std::uint64_t device_bytes() const noexcept = 0;
 
   /// Not zeroed; 256-byte aligned; null if there is none. Nothing is enqueued while memory is freed.
   virtual std::byte* allocate(std::size_t bytes, memory_place place) noexcept = 0;
@@ -71,7 +73,8 @@ public:
   /// True once all that was enqueued is done, or has failed. Any thread.
   virtual bool is_idle() const noexcept = 0;
 
-  /// The CUDA stream, for `launch`; and the status of one, kept for `wait`. Emulated: null, unused.
+  /// The CUDA stream, for `launch`; and the status of one, kept for `wait`. Emulated: what the emulation
+  /// says.
   virtual void* native() const noexcept = 0;
   virtual void note(int status) noexcept = 0;
 };

@@ -33,7 +33,10 @@ void leave_out_of_dumps(void* memory, std::size_t bytes) {
 class runtime_queue final : public device_queue {
 public:
   runtime_queue(std::uint32_t device, cudaStream_t stream, unsigned processors)
-      : device_(static_cast<int>(device)), stream_(stream), processors_(processors) {}
+      : device_(static_cast<int>(device)), stream_(stream), processors_(processors) {
+    std::size_t free = 0;
+    if (cudaMemGetInfo(&free, &device_bytes_) != cudaSuccess) device_bytes_ = 0;
+  }
   ~runtime_queue() override {
     cudaSetDevice(device_);
     cudaStreamDestroy(stream_);
@@ -43,6 +46,7 @@ public:
 
   literal name() const noexcept override { return "cuda"; }
   unsigned processors() const noexcept override { return processors_; }
+  std::uint64_t device_bytes() const noexcept override { return device_bytes_; }
 
   std::byte* allocate(std::size_t bytes, memory_place place) noexcept override {
     void* memory = nullptr;
@@ -121,6 +125,7 @@ private:
   int device_;
   cudaStream_t stream_;
   unsigned processors_;
+  std::size_t device_bytes_ = 0;
   library_products products_;
   int status_ = 0; ///< the first since the last wait
   int library_status_ = 0;

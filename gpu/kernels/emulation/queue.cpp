@@ -3,8 +3,10 @@
 #include "gpu/formats/half.hpp"
 #include "gpu/kernels/emulation/block.hpp"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 namespace mayfly::gpu::emulation {
@@ -88,7 +90,17 @@ void emulated_queue::free(std::byte* memory, memory_place place) noexcept {
   std::free(memory);
 }
 
+/// Those have deadlines of their own, far below this one.
+void emulated_queue::await_others() {
+  auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (under_way_ != 0 && broken_.empty()) {
+    if (std::chrono::steady_clock::now() > until) broken_ = "others' work on the stream does not end";
+    std::this_thread::yield();
+  }
+}
+
 void emulated_queue::run(std::function<void()> const& work) {
+  await_others();
   if (!broken_.empty()) return; // a device that failed runs nothing more
   try {
     work();
@@ -134,6 +146,7 @@ void emulated_queue::replay(cuda::recording& recorded) {
 }
 
 result<void> emulated_queue::wait() {
+  await_others();
   if (!broken_.empty()) return error{errc::backend_failed, "a kernel broke a rule of the emulated device", 0};
   return {};
 }

@@ -4,6 +4,8 @@
 // with.
 #include "gpu/kernels/cuda/queue.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <vector>
@@ -31,6 +33,9 @@ public:
 
   literal name() const noexcept override { return "cuda-emulated"; }
   unsigned processors() const noexcept override { return 4; }
+  std::uint64_t device_bytes() const noexcept override {
+    return std::min(faults_.memory_bytes, emulated_bytes);
+  }
   std::byte* allocate(std::size_t bytes, cuda::memory_place place) noexcept override;
   void free(std::byte* memory, cuda::memory_place place) noexcept override;
   void copy(void* to, void const* from, std::size_t bytes) override;
@@ -41,8 +46,9 @@ public:
   std::unique_ptr<cuda::recording> end_recording() override;
   void replay(cuda::recording& recorded) override;
   result<void> wait() override;
-  bool is_idle() const noexcept override { return true; } // work runs when it is enqueued
-  void* native() const noexcept override { return nullptr; }
+  bool is_idle() const noexcept override { return under_way_ == 0; } // its own work runs when it is enqueued
+  /// A count (std::atomic<int>) of what others have under way here: the queue's work comes after that.
+  void* native() const noexcept override { return &under_way_; }
   void note(int) noexcept override {}
 
   /// Runs `work`, or keeps it for the recording. A fault of a kernel fails every `wait` that follows.
@@ -58,6 +64,9 @@ public:
 
 private:
   void run(std::function<void()> const& work);
+  void await_others();
+
+  static constexpr std::size_t emulated_bytes = std::size_t{1} << 33U;
 
   queue_faults faults_;
   std::map<std::byte*, memory_span> memory_;
@@ -66,6 +75,7 @@ private:
   std::vector<std::function<void()>> recorded_;
   std::size_t replays_ = 0;
   std::string broken_;
+  mutable std::atomic<int> under_way_{0};
 };
 
 } // namespace mayfly::gpu::emulation

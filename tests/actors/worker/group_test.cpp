@@ -27,9 +27,14 @@ gpu::engine_options options_of(std::uint32_t context_tokens) {
   return options;
 }
 
-worker_model first_rank() {
+gpu::device_choice const processors{gpu::device_kind::cpu};
+gpu::device_choice const devices{gpu::device_kind::cuda, 0, MAYFLY_TEST_PLUGINS "/emulated.so",
+                                 MAYFLY_FAKE_NCCL};
+
+worker_model first_rank(gpu::device_choice const& device) {
   auto const lead = std::make_shared<group_lead>(2);
   auto options = options_of(256);
+  options.device = device;
   options.part = {0, 2, lead->seat(), lead};
   auto engine = gpu::engine::load(options);
   REQUIRE(engine.has_value());
@@ -41,9 +46,10 @@ worker_model first_rank() {
   return model;
 }
 
-shard_model second_rank(std::uint32_t context_tokens) {
+shard_model second_rank(std::uint32_t context_tokens, gpu::device_choice const& device = processors) {
   auto const place = std::make_shared<gpu::seat>(1, 2);
   auto options = options_of(context_tokens);
+  options.device = device;
   options.part = {1, 2, place, nullptr};
   auto engine = gpu::shard_engine::load(options);
   REQUIRE(engine.has_value());
@@ -51,12 +57,15 @@ shard_model second_rank(std::uint32_t context_tokens) {
 }
 
 struct group_bench {
-  explicit group_bench(std::uint32_t second_context_tokens = 256) {
+  explicit group_bench(std::uint32_t second_context_tokens = 256,
+                       gpu::device_choice const& first = processors,
+                       gpu::device_choice const& second = processors)
+      : lead(std::make_unique<model_runner>(first_rank(first), first_node, outbox)) {
     outbox.joined(retention);
     shard_outbox.joined(retention);
-    shard =
-        std::make_unique<shard_thread>(second_rank(second_context_tokens), second_node, shard_outbox, pulse,
-                                       [this](name const&, std::uint64_t after) { wished = after + 1; });
+    shard = std::make_unique<shard_thread>(second_rank(second_context_tokens, second), second_node,
+                                           shard_outbox, pulse,
+                                           [this](name const&, std::uint64_t after) { wished = after + 1; });
     CHECK(eventually([&] { return wished == 1; }));
   }
 
@@ -119,7 +128,7 @@ struct group_bench {
   std::shared_ptr<engine_pulse> pulse = std::make_shared<engine_pulse>();
   std::atomic<std::uint64_t> wished{0}; ///< the last epoch that the shard left, and one
   retention_outbox outbox, shard_outbox;
-  std::unique_ptr<model_runner> lead = std::make_unique<model_runner>(first_rank(), first_node, outbox);
+  std::unique_ptr<model_runner> lead;
   model_runner& runner = *lead;
   std::unique_ptr<shard_thread> shard;
 };
@@ -164,8 +173,49 @@ TEST_CASE("ranks whose KV caches differ form no group") {
   CHECK(eventually([&] { return bench.wished == 2; }));
 }
 
+TEST_CASE("ranks on CUDA devices meet there in every epoch, and say so") {
+  group_bench bench(256, devices, devices);
+  for (std::uint64_t epoch = 1; epoch <= 2; ++epoch) {
+    REQUIRE(bench.form(epoch).has_value());
+    CHECK(bench.runner.rank().carrier == nccl_carrier());
+    CHECK(eventually([&] { return bench.shard->report().carrier == nccl_carrier(); }));
+    bench.infer(3);
+    bench.run();
+    auto const all = bench.gateway->all<messages::finished>();
+    REQUIRE(all.size() == epoch);
+    CHECK(all.back()->reason == finish_reason::length);
+    CHECK(all.back()->ranks.size() == 1);
+    bench.runner.leave_group(boot_clock::now());
+    CHECK(eventually([&] { return bench.wished == epoch + 1; }));
+  }
+}
+
+TEST_CASE("a rank on a CUDA device forms no group with one on processors") {
+  bool const first_has_it = GENERATE(true, false);
+  group_bench bench(256, first_has_it ? devices : processors, first_has_it ? processors : devices);
+  auto const formed = bench.form(1);
+  REQUIRE_FALSE(formed.has_value());
+  CHECK(formed.failure().code == errc::configuration);
+  CHECK(eventually([&] { return bench.wished == 2; }));
+}
+
+TEST_CASE("rank 0 that ends while the ranks meet on their devices is not waited for") {
+  group_bench bench(256, devices, devices);
+  auto offers = bench.make_offers(1);
+  bench.shard->form(std::make_shared<group_offer>(std::move(offers[1])));
+  auto& channel = *offers[0].channels.front(); // the test is rank 0, and does not meet
+  auto const until = boot_clock::now() + 10s;
+  REQUIRE(expect_from_rank<messages::rank_shape>(channel, until)->on_device);
+  ephemeral_bytes meeting(std::vector<std::byte>(128, std::byte{1}));
+  REQUIRE(send_to_rank(channel, messages::rank_meeting{std::move(meeting)}, until).has_value());
+  offers[0].channels.clear();
+  CHECK(eventually([&] { return bench.wished == 2; }));
+  CHECK(boot_clock::now() < until);
+}
+
 TEST_CASE("when the other rank goes its requests fail as lost, and the next group serves") {
-  group_bench bench;
+  auto const& where = GENERATE(as<gpu::device_choice>(), processors, devices);
+  group_bench bench(256, where, where);
   for (std::uint64_t epoch = 1; epoch <= 4; ++epoch) {
     REQUIRE(bench.form(epoch).has_value());
     bench.infer(50);

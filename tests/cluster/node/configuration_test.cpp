@@ -121,6 +121,27 @@ TEST_CASE("the hosts that ranks span are read, and their ranks counted") {
   CHECK(problem("tensor_parallel = 17\n").find("between 1 and 16") != std::string::npos);
 }
 
+TEST_CASE("a model's device and how NCCL may speak are read, and what is no device is refused by its place") {
+  auto const read =
+      read_cluster_configuration("[nccl]\ninterface = \"wg0\"\nallow_unencrypted_nccl = true\n"
+                                 "[[model]]\nid = \"a\"\nfile = \"a.gguf\"\ndevice = \"cuda:1\"\n"
+                                 "[[model]]\nid = \"b\"\nfile = \"b.gguf\"\n",
+                                 {});
+  REQUIRE(std::holds_alternative<cluster_configuration>(read));
+  auto const& cluster = std::get<cluster_configuration>(read);
+  CHECK(cluster.models.at(0).device == "cuda:1");
+  CHECK(cluster.models.at(1).device == "auto");
+  CHECK(cluster.nccl.interface == "wg0");
+  CHECK(cluster.nccl.allow_unencrypted_nccl);
+  CHECK_FALSE(cluster.nccl.spans_hosts);
+  auto const outcome =
+      read_cluster_configuration("[[model]]\nid = \"a\"\nfile = \"a.gguf\"\ndevice = \"gpu\"\n", {});
+  auto const* wrong = std::get_if<configuration_error>(&outcome);
+  REQUIRE(wrong != nullptr);
+  CHECK(wrong->message.find("line 4: ") == 0);
+  CHECK(wrong->message.find("device must be auto, cpu, cuda or cuda:INDEX") != std::string::npos);
+}
+
 TEST_CASE("a node without a role is refused") {
   CHECK(problem_of("threads = 2\n") == "roles: a node needs at least one");
 }

@@ -110,6 +110,7 @@ struct communicator {
       changed.notify_all();
     }
     if (worker.joinable()) worker.join();
+    for (auto const& left : jobs) --*left.stream; // what was aborted is on no stream any more
     --open_communicators;
   }
 

@@ -28,7 +28,7 @@ carrier const& any_carrier() {
       {"NCCL", [](auto ranks, auto patience) { return fake_nccl_group(ranks, patience); },
        knowledge::that_one},
   };
-  return all[GENERATE(range(0, 5))];
+  return all[GENERATE(Catch::Generators::range(0, 5))];
 }
 
 enum class fault { none, ranks_differ, columns_swapped, abort_unheard, absence_unseen, failure_forgotten };

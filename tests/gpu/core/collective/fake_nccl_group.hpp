@@ -52,8 +52,7 @@ inline nccl_options options_for(std::uint32_t rank, std::uint32_t ranks, nccl::u
   made.size = ranks;
   made.id = id;
   made.patience = made.forming = patience;
-  made.stream = &own.stream;
-  made.is_idle = [&own] { return own.stream == 0; };
+  made.stream = {[&own] { return &own.stream; }, [&own] { return own.stream == 0; }};
   made.zeros = own.zeros;
   return made;
 }

@@ -127,8 +127,20 @@ struct rank_group {
   }
 
   void form(std::chrono::milliseconds patience = std::chrono::seconds(20)) {
+    if (seats[0]->meets_on_device()) return meet(patience);
     auto formed = shared_memory_group(static_cast<std::uint32_t>(seats.size()), patience, 1024);
     for (std::size_t rank = 0; rank < seats.size(); ++rank) seats[rank]->take(std::move(formed[rank]));
+  }
+
+  /// On their devices.
+  void meet(std::chrono::milliseconds patience) {
+    auto const meeting = seats[0]->make_meeting();
+    REQUIRE(meeting.has_value());
+    for (std::size_t rank = 1; rank < seats.size(); ++rank)
+      others[rank - 1]->tell(
+          [&, rank](shard_engine&) { return seats[rank]->meet(meeting->reveal(), patience, {}); });
+    CHECK(seats[0]->meet(meeting->reveal(), patience, {}).has_value());
+    for (auto const& one : others) CHECK(one->settle().has_value());
   }
 
   std::vector<std::shared_ptr<seat>> seats;
