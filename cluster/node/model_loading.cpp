@@ -118,6 +118,9 @@ result<loaded_models> load_models(node_configuration const& configuration, start
     if (loaded) continue;
     if (loaded.failure().code == errc::out_of_memory)
       step.advice = "Give it less with [[model]] kv_bytes, or run fewer workers";
+    if (model.device.starts_with("cuda") && loaded.failure().code == errc::configuration)
+      step = {"[[model]] device = " + model.device,
+              "Can this process's user read CUDA's libraries? With auto or cpu it runs without"};
     if (configuration.ranks > 1 && loaded.failure().code == errc::unsupported)
       step.advice = "Split it over fewer ranks (--tensor-parallel)";
     return loaded.failure();

@@ -4,13 +4,14 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import httpx
 import pytest
 import shaped_models
-from cluster import TINY_MODEL, Cluster, wait_for
+from cluster import BINARY, TINY_MODEL, Cluster, wait_for
 from test_failures import SIGNALS, check_recovery, ends_well, events, start_load
 
 ROUNDS = int(os.environ.get("MAYFLY_ROUNDS", "2"))
@@ -76,6 +77,18 @@ def test_a_model_that_cannot_be_split_is_refused_with_the_reason(tmp_path):
         Cluster("--tensor-parallel", "3", models=(model,), ready_within=20)
     said = str(refusal.value)
     assert "more ranks than query heads" in said and "--tensor-parallel" in said
+
+
+@pytest.mark.parametrize("ranks", ["1", "2"])
+def test_a_model_that_must_have_a_gpu_is_refused_where_there_is_none_with_the_way_out(tmp_path, ranks):
+    path = tmp_path / "gpu.toml"
+    path.write_text(f'[http]\nport = 0\n[[model]]\nid = "tiny"\nfile = "{TINY_MODEL}"\ndevice = "cuda"\n')
+    refused = subprocess.run([BINARY, "up", "--directory", tmp_path, "--config", path, "--tensor-parallel", ranks],
+                             capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 1
+    last = refused.stderr.strip().splitlines()[-1]
+    assert ("CUDA plug-in" if ranks == "1" else "NCCL") in last or "no CUDA device" in last
+    assert "With auto or cpu it runs without" in last
 
 
 def test_status_and_metrics_show_groups_ranks_and_epochs():
