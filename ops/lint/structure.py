@@ -27,7 +27,7 @@ HOMES = {
     "zmq": ("cluster/transport/", "tests/cluster/"),
     "boost/beast": ("actors/gateway/http/",),
     "boost/json": ("actors/api/", "ops/", "tests/"),
-    "openssl/": ("actors/gateway/http/", "tests/actors/gateway/http/"),
+    "openssl/": ("actors/gateway/http/", "protocol/crypto/aead.cpp", "tests/actors/gateway/http/"),
     "sqlite3": ("actors/retention/", "tests/actors/retention/"),
     "caf/": ("cluster/", "actors/", "tests/", "ops/bench/"),
     "pcre2": ("gpu/text/",),
