@@ -16,6 +16,7 @@ sys.path[:0] = [str(ROOT / "tests/processes"), str(ROOT / "ops/audit")]
 
 import canary  # noqa: E402
 from cluster import TINY_MODEL, Cluster, wait_for  # noqa: E402
+from hosts import two_hosts  # noqa: E402
 from traffic import Traffic  # noqa: E402
 
 BUILD = ROOT / "build/release"
@@ -38,6 +39,7 @@ class Shape:
     request_seconds: int = 2
     kv_bytes: int = 0
     loses: str = ""  # the role of the processes that are killed amid requests
+    hosts: int = 1  # that ranks span
     plants: bool = False  # a canary in a file elsewhere, which must be found
     share: float = 1
 
@@ -45,10 +47,19 @@ class Shape:
         return (f"[http]\nport = 0\nrequest_seconds = {self.request_seconds}\n"
                 f"[[model]]\nid = 'tiny'\nfile = '{TINY_MODEL}'\nkv_bytes = {self.kv_bytes}\n")
 
+    def start(self, folder, binary):
+        """The running cluster, a context manager."""
+        if self.hosts == 2:
+            (folder / "hosts").mkdir(exist_ok=True)
+            return two_hosts(self.configuration(), folder / "hosts", binary)
+        path = folder / "audit.toml"
+        path.write_text(self.configuration())
+        return Cluster("--workers", "2", "--config", str(path), *self.options, models=(), binary=binary)
+
 
 RANKS = ("--tensor-parallel", "2", "--threads", "1")
 SHORT = (Shape("together"), Shape("split", ("--split",)), Shape("tls", ("--tls",), share=0.25),
-         Shape("ranks", RANKS, share=0.25))
+         Shape("ranks", RANKS, share=0.25), Shape("rank hosts", hosts=2, share=0.25))
 FULL = (*SHORT, Shape("small cache", kv_bytes=SMALL_CACHE, share=0.25),
         Shape("lost worker", request_seconds=30, loses="worker", share=0.25),
         Shape("lost rank", RANKS, request_seconds=30, loses="shard", share=0.25))
@@ -199,10 +210,8 @@ def audit(shape, rounds, source, folder, binary):
     """(canaries, findings, what was not tried)"""
     stamp = folder / "stamp"
     stamp.touch()
-    configuration = folder / "audit.toml"
-    configuration.write_text(shape.configuration())
     canaries, overdue, findings, scanned = 0, 0, [], 0
-    with Cluster("--workers", "2", "--config", str(configuration), *shape.options, models=(), binary=binary) as cluster:
+    with shape.start(folder, binary) as cluster:
         for number in range(rounds):
             traffic, found, size = run_round(cluster, ROUND, shape, source, stamp)
             canaries, overdue, scanned = canaries + ROUND, overdue + traffic.overdue, scanned + size
@@ -224,7 +233,7 @@ def show(findings):
 
 def main():
     options = argparse.ArgumentParser(description="residue audit")
-    options.add_argument("--full", action="store_true", help="1,625 canaries instead of 100")
+    options.add_argument("--full", action="store_true", help="1,750 canaries instead of 125")
     options.add_argument("--rounds", type=int, help="rounds of 25 canaries a shape: 20 in full, else 1")
     options.add_argument("--seed", type=int, default=None)
     chosen = options.parse_args()
