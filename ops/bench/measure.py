@@ -17,6 +17,7 @@ import report
 THREADS = 2
 CONTEXT = 512  # tokens a slot of llama-server's: the prompt, the answer and room
 LEVELS = (1, 8, 32)
+RANK_LEVELS = (1, 8)
 FIGURES = ROOT / "var/bench/figures.json"
 
 
@@ -30,6 +31,7 @@ class Plan:
         self.rounds = dict.fromkeys(LEVELS, 1) if quick else {1: 3, 8: 2, 32: 2}
         self.engine = {"prefill": 128 if quick else 512, "decode": 16 if quick else 128, "repeat": 1 if quick else 2}
         self.engine_rounds = 1 if quick else 3
+        self.rank_rounds = 1 if quick else 3
         self.one_token = {"requests": 100 if quick else 1000, "rounds": 1 if quick else 3}
         self.gateway = {"requests": 100 if quick else 1600, "rounds": 1 if quick else 2}
         self.link_trips = 1000 if quick else 10000
@@ -103,9 +105,25 @@ def measure_level(programs, cluster, model, level, plan):
                 "peer_memory": {"loaded": loaded, "after": memory_of(peer.pids()[0])}}
 
 
-def start_cluster(programs, figure, model):
-    programs.commands[figure] = [f"mayfly up --threads {THREADS} --model {model.relative_to(ROOT)} --port 0"]
-    return Cluster("--threads", str(THREADS), models=(model,))
+def start_cluster(programs, figure, model, threads=THREADS, ranks=1):
+    split = () if ranks == 1 else ("--tensor-parallel", str(ranks))
+    options = (*split, "--threads", str(threads))
+    programs.commands[figure] = [f"mayfly up {' '.join(options)} --model {model.relative_to(ROOT)} --port 0"]
+    return Cluster(*options, models=(model,))
+
+
+def measure_ranks(programs, model, plan):
+    """One process and as many ranks as it has threads, in turn; the one that is not measured is idle."""
+    with (start_cluster(programs, "serve whole", model) as whole,
+          start_cluster(programs, "serve split", model, 1, THREADS) as split):
+        warm(programs, whole)
+        warm(programs, split)
+        levels = {level: {"whole": [], "split": []} for level in RANK_LEVELS}
+        for level, sides in levels.items():
+            for _ in range(plan.rank_rounds):
+                sides["whole"].append(load_round(programs, whole, level, plan))
+                sides["split"].append(load_round(programs, split, level, plan))
+        return {"levels": levels, "ranks": THREADS}
 
 
 def measure_serving(programs, model, plan):
@@ -147,6 +165,8 @@ def measure(programs, model, plan):
     say(f"load average {figures['load_start'][0]:.2f}; engine")
     figures["engine"] = measure_engine(programs, model, plan)
     figures["serving"] = measure_serving(programs, model, plan)
+    say("ranks")
+    figures["ranks"] = measure_ranks(programs, model, plan)
     say("gateway: one token")
     figures["gateway"] = measure_gateway(programs, plan)
     say("link")

@@ -118,6 +118,21 @@ def serving_section(figures):
         table(head, rows).replace("|---|---:|", "|---:|---|", 1), commands(figures, ["serve", *names])])
 
 
+def ranks_section(figures):
+    ranks, rows = figures["ranks"], []
+    for clients, level in ranks["levels"].items():
+        for what, path, by in SERVED:
+            whole, split = (scaled(middle(level[side], *path), by) for side in ("whole", "split"))
+            rows.append((clients, what, cell(whole), cell(split), share(split, whole)))
+    head = ("clients", "figure", f"one process, {ranks['ranks']} threads", f"{ranks['ranks']} ranks, a thread each", "ranks ÷ process")
+    return "\n\n".join([
+        "## Ranks beside one process",
+        "The same load on a worker that computes the whole model and on one whose model is split over ranks of this host "
+        "(tensor parallelism), as many threads in both; rounds in turn, medians over rounds. On one host ranks share its "
+        "memory bandwidth and add two sums a layer, so one process is the measure of what the split costs.",
+        table(head, rows).replace("|---|---:|", "|---:|---|", 1), commands(figures, ["serve whole", "serve split"])])
+
+
 def gateway_section(figures):
     gateway = figures["gateway"]
     engine, http = gateway["engine"], gateway["http"]
@@ -216,7 +231,7 @@ def write(figures, folder):
     note = ("Written by `ops/bench/run`, which measures all of it anew; below each table stand the commands behind it "
             "(programs in `build/release`, `build/release/ops/bench` and the folder that `ops/bench_peers/llama_cpp` "
             "prints; `MAYFLY_API_KEY` and `$PORT` from the cluster's `cluster.json`).")
-    sections = [section(figures) for section in (run_section, engine_section, serving_section, gateway_section,
+    sections = [section(figures) for section in (run_section, engine_section, serving_section, ranks_section, gateway_section,
                                                  memory_section, parts_section)]
     target.write_text("\n\n".join(["# Benchmarks", *caution(figures), note, *sections, kept]))
     write_charts(figures, folder / "bench/charts")
