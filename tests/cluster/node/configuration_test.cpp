@@ -142,6 +142,36 @@ TEST_CASE("a model's device and how NCCL may speak are read, and what is no devi
   CHECK(wrong->message.find("device must be auto, cpu, cuda or cuda:INDEX") != std::string::npos);
 }
 
+TEST_CASE("the examples of two GPU hosts agree on the model, the ranks and how NCCL may speak") {
+  std::vector<cluster_configuration> read;
+  for (auto const* host : {"a", "b"}) {
+    std::ifstream file(MAYFLY_SOURCE_DIR "/ops/examples/two_gpu_hosts_" + std::string(host) + ".toml");
+    std::string const text{std::istreambuf_iterator<char>(file), {}};
+    auto outcome = read_cluster_configuration(text, {});
+    REQUIRE(std::holds_alternative<cluster_configuration>(outcome));
+    read.push_back(std::move(std::get<cluster_configuration>(outcome)));
+  }
+  auto const& [first, second] = std::tie(read[0], read[1]);
+  CHECK(first.join.empty());
+  CHECK(second.join.size() == 1);
+  CHECK(first.tensor_parallel == 2);
+  REQUIRE(second.ranks_over_hosts.hosts().size() == 2);
+  for (std::size_t host = 0; host < 2; ++host) {
+    CHECK(first.ranks_over_hosts.hosts()[host].endpoint == second.ranks_over_hosts.hosts()[host].endpoint);
+    CHECK(first.ranks_over_hosts.hosts()[host].public_key ==
+          second.ranks_over_hosts.hosts()[host].public_key);
+  }
+  CHECK(first.models.at(0).id == second.models.at(0).id);
+  CHECK(first.models.at(0).device == "cuda");
+  CHECK(second.models.at(0).device == "cuda");
+  CHECK(first.models.at(0).kv_bytes == second.models.at(0).kv_bytes);
+  CHECK(first.models.at(0).context_tokens == second.models.at(0).context_tokens);
+  for (auto const& each : read) {
+    CHECK(each.nccl.interface == "wg0");
+    CHECK_FALSE(each.nccl.allow_unencrypted_nccl);
+  }
+}
+
 TEST_CASE("a node without a role is refused") {
   CHECK(problem_of("threads = 2\n") == "roles: a node needs at least one");
 }
