@@ -135,6 +135,8 @@ void write_ranks(exposition& out, cluster_status const& status) {
          [](rank_report const& rank) { return rank.weight_bytes; });
   figure("mayfly_rank_kv_bytes", "KV cache that the rank reserved.",
          [](rank_report const& rank) { return rank.kv_bytes; });
+  figure("mayfly_rank_device_bytes", "Memory of the device that holds both; 0: the host's holds them.",
+         [](rank_report const& rank) { return rank.device_bytes; });
   figure("mayfly_rank_resident_bytes", "Resident memory of the rank's process.",
          [](rank_report const& rank) { return rank.resident_bytes; });
 }

@@ -14,6 +14,7 @@ engine_thread::~engine_thread() {
     std::lock_guard const lock(mutex_);
     stopping_ = true;
   }
+  runner_.abandon_group();
   wake_.notify_one();
   thread_.join();
 }
@@ -91,19 +92,24 @@ void engine_thread::publish() {
 
 void engine_thread::ask_for_group() {
   auto const* const group = runner_.group();
-  if (group != nullptr && !group->formed() && wants_) wants_(runner_.model(), group->epoch());
+  if (group != nullptr && !group->formed() && wants_) wants_(runner_.model(), group->epoch(), {});
 }
 
 /// A lost rank ends the group here at once: the next one cannot be formed before every rank has left.
 void engine_thread::watch_group(deadline now) {
-  if (!runner_.group_lost()) return;
+  if (runner_.group_lost()) leave_group(now);
+}
+
+void engine_thread::leave_group(deadline now) {
+  if (runner_.leaves_traces()) runner_.end_process();
   runner_.leave_group(now);
   ask_for_group();
 }
 
 void engine_thread::form(group_offer offer) {
   dirty_ = true;
-  if (!runner_.form_group(std::move(offer))) ask_for_group();
+  auto const formed = runner_.form_group(std::move(offer));
+  if (!formed) wants_(runner_.model(), runner_.group()->epoch(), formed.failure());
 }
 
 void engine_thread::run(engine_command& command) {
@@ -129,8 +135,7 @@ void engine_thread::run(engine_command& command) {
     form(std::move(*formed->offer));
   } else if (auto const* left = std::get_if<leave_command>(&command)) {
     if (runner_.group() == nullptr || runner_.group()->epoch() != left->epoch) return;
-    runner_.leave_group(now);
-    ask_for_group();
+    leave_group(now);
   } else {
     runner_.tick(now);
   }

@@ -61,6 +61,7 @@ private:
   void run(engine_command& command);
   void form(group_offer offer);
   void watch_group(deadline now);
+  void leave_group(deadline now);
   void ask_for_group();
   void publish();
 

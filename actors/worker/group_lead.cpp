@@ -72,7 +72,7 @@ result<void> group_lead::meet_on_devices() {
   tell_all(messages::rank_meeting{meeting->clone()});
   if (!failure_) return failure_;
   carrier_ = nccl_carrier();
-  return seat_->meet(meeting->reveal(), rank_patience, [this] { return has_spoken(); });
+  return seat_->meet(meeting->reveal(), rank_patience, [this] { return abandoned_ || has_spoken(); });
 }
 
 void group_lead::leave() noexcept {

@@ -6,6 +6,8 @@
 #include "protocol/base/clock.hpp"
 #include "protocol/messages/group.hpp"
 
+#include <atomic>
+
 namespace mayfly::actors {
 
 /// Without a group everything it is told goes nowhere: the seat's collective has failed then, and no step
@@ -25,6 +27,8 @@ public:
   result<void> form(group_offer offer, messages::rank_shape const& own);
   /// The others notice and wipe.
   void leave() noexcept;
+  /// No group is formed any more, and one that is being formed is given up. Thread-safe.
+  void abandon() noexcept { abandoned_ = true; }
   /// True if a group was formed and has failed, or a rank's channel is closed.
   bool lost() noexcept;
 
@@ -56,6 +60,7 @@ private:
   std::vector<node_id> others_;
   std::vector<messages::rank_shape> shapes_;
   result<void> failure_;
+  std::atomic<bool> abandoned_{false};
   std::uint64_t settled_ = 0;
   bool wipes_pending_ = false;
 };

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace mayfly::actors {
@@ -25,8 +26,10 @@ struct group_offer {
 /// The carrier's name where ranks meet on their devices; what the offer brought is not used then.
 inline name nccl_carrier() { return *name::parse("nccl"); }
 
-/// A rank asks its node for a place in a group of a later epoch than `after`. Thread-safe.
-using want_group = std::function<void(name const& model, std::uint64_t after)>;
+/// A rank asks its node for a place in a group of a later epoch than `after`; with why that one could not be
+/// formed, where it was rank 0 that found it so. Thread-safe.
+using want_group =
+    std::function<void(name const& model, std::uint64_t after, std::optional<error> const& why)>;
 
 /// Within which a rank that is silent when it must speak is lost.
 inline constexpr std::chrono::milliseconds rank_patience{1500};

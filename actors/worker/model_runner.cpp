@@ -128,6 +128,12 @@ void model_runner::leave_group(deadline now) {
   model_.engine->scrub();
 }
 
+void model_runner::end_process() {
+  for (auto const& [handle, choice] : choices_) (void)model_.engine->cancel(handle);
+  model_.engine->scrub();
+  model_.group->seat()->end_process();
+}
+
 void model_runner::credit(messages::credit const& credit) {
   for (auto const& [handle, choice] : choices_)
     if (choice.request == credit.request && choice.choice == credit.choice)

@@ -64,6 +64,14 @@ public:
   bool group_lost() { return model_.group && model_.group->lost(); }
   /// Whoever is not formed and wants to be.
   group_lead const* group() const noexcept { return model_.group.get(); }
+  /// Thread-safe.
+  void abandon_group() noexcept {
+    if (model_.group) model_.group->abandon();
+  }
+  /// What ran is wiped as far as it can be, and this process ended, without a word of what it cannot vouch
+  /// for.
+  void end_process();
+  bool leaves_traces() const noexcept { return model_.group && model_.group->seat()->leaves_traces(); }
   /// What runs ends, wiped; the other ranks notice, wipe, and report themselves.
   void leave_group(deadline now);
 

@@ -90,7 +90,7 @@ messages::rank_report shard_thread::report() const {
 }
 
 void shard_thread::loop() {
-  wants_(model_.model, 0);
+  wants_(model_.model, 0, {});
   while (await_group()) {
     follow();
     part();
@@ -107,7 +107,7 @@ bool shard_thread::await_group() {
   report_.epoch = offer.epoch;
   report_.leader = offer.nodes.front();
   report_.carrier = offer.carrier;
-  report_.formed = true;
+  report_.formed = !model_.seat->meets_on_device();
   return true;
 }
 
@@ -134,6 +134,7 @@ bool shard_thread::meet_on_device() {
   if (!word || !model_.seat->meet(word->meeting.reveal(), rank_patience, given_up)) return false;
   std::lock_guard const lock(mutex_);
   report_.carrier = nccl_carrier();
+  report_.formed = true;
   return true;
 }
 
@@ -222,11 +223,13 @@ void shard_thread::hear_last_words() {
 
 /// The group is over for this rank: nothing of it stays.
 void shard_thread::part() {
+  bool const traces = model_.seat->leaves_traces();
   model_.seat->leave();
   hear_last_words();
   leader_ = nullptr;
-  bool const wiped = model_.engine->forget().has_value();
+  bool const wiped = model_.engine->forget().has_value() && !traces;
   wipe_stack();
+  if (traces) model_.seat->end_process(); // without a word of what it cannot vouch for
   std::unique_lock lock(mutex_);
   auto const reports = holdings_.forget(self_, model_.engine->kv_block_bytes(),
                                         model_.engine->figures().kv_block_tokens, unix_milliseconds());
@@ -240,7 +243,7 @@ void shard_thread::part() {
   // What a failing device may still hold stays open, until this process ends.
   if (wiped)
     for (auto const& report : reports) outbox_->report(report);
-  if (goes_on) wants_(model_.model, last);
+  if (goes_on) wants_(model_.model, last, {});
 }
 
 } // namespace mayfly::actors

@@ -218,6 +218,7 @@ model_configuration read_model(section model) {
 }
 
 void read_nccl(section nccl, nccl_configuration& into) {
+  nccl.file("library", into.library);
   nccl.text("interface", into.interface);
   nccl.flag("allow_unencrypted_nccl", into.allow_unencrypted_nccl);
   nccl.flag("spans_hosts", into.spans_hosts);
@@ -226,7 +227,12 @@ void read_nccl(section nccl, nccl_configuration& into) {
 
 std::vector<model_configuration> read_models(section& root) {
   std::vector<model_configuration> models;
-  for (auto const& table : root.tables("model")) models.push_back(read_model(table));
+  for (auto const& table : root.tables("model")) {
+    auto model = read_model(table);
+    if (std::ranges::any_of(models, [&](auto const& other) { return other.id == model.id; }))
+      throw root.wrong("model", "has two sections with the id \"" + model.id.text() + "\"");
+    models.push_back(std::move(model));
+  }
   return models;
 }
 

@@ -31,6 +31,7 @@ struct model_configuration {
 
 /// [nccl]: how ranks on CUDA devices speak between hosts. NCCL does not encrypt.
 struct nccl_configuration {
+  std::filesystem::path library;       ///< empty: libnccl.so.2 where the system looks for libraries
   std::string interface;               ///< by name; it must encrypt, or ...
   bool allow_unencrypted_nccl = false; ///< ... the operator takes it upon himself
   bool spans_hosts = false;            ///< a supervisor says so to its children

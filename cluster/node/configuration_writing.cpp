@@ -134,6 +134,7 @@ void write_model(toml_writer& out, model_configuration const& model) {
 
 void write_nccl(toml_writer& out, nccl_configuration const& nccl) {
   out.line("[nccl]");
+  if (!nccl.library.empty()) out.string("library", nccl.library.native());
   out.string("interface", nccl.interface);
   out.flag("allow_unencrypted_nccl", nccl.allow_unencrypted_nccl);
   out.flag("spans_hosts", nccl.spans_hosts);

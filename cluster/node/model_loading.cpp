@@ -1,8 +1,10 @@
 #include "cluster/node/model_loading.hpp"
 
 #include "actors/worker/text_language.hpp"
+#include "cluster/node/event_log.hpp"
+#include "gpu/collective/nccl/library.hpp"
 #include "gpu/collective/nccl/network_policy.hpp"
-#include "gpu/kernels/device_choice.hpp"
+#include "gpu/kernels/devices.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -22,9 +24,20 @@ gpu::engine_options options_of(model_configuration const& model, node_configurat
   options.threads = node.threads;
   if (auto const device = gpu::parse_device(model.device)) options.device = *device;
   options.device.index += node.place;
+  options.device.nccl = node.nccl.library;
   options.part.rank = node.rank;
   options.part.ranks = node.ranks;
   return options;
+}
+
+/// NCCL's buffers of a failed group are erased with the process alone; its leases close with it, and the
+/// supervisor starts another.
+void ends_loudly(gpu::seat& seat) {
+  seat.ends_process_by([] {
+    event_log("rank_ends")
+        .with("why", "a group failed on its devices, whose buffers the end of the process erases");
+    std::_Exit(EXIT_FAILURE);
+  });
 }
 
 /// The operator's setting, where it may matter to this rank.
@@ -37,6 +50,7 @@ result<void> load_whole(name const& id, gpu::engine_options options, node_config
   std::shared_ptr<actors::group_lead> group;
   if (options.part.ranks > 1) {
     group = std::make_shared<actors::group_lead>(options.part.ranks);
+    ends_loudly(*group->seat());
     options.part.group = group->seat();
     options.part.others = group;
   }
@@ -51,6 +65,7 @@ result<void> load_whole(name const& id, gpu::engine_options options, node_config
 result<void> load_shard(name const& id, gpu::engine_options options, node_configuration const& node,
                         loaded_models& into) {
   auto const seat = std::make_shared<gpu::seat>(options.part.rank, options.part.ranks);
+  ends_loudly(*seat);
   options.part.group = seat;
   auto engine = gpu::shard_engine::load(options);
   if (!engine) return engine.failure();
@@ -82,26 +97,41 @@ worker_reach loaded_models::reach() const {
   return widest;
 }
 
+/// The ranks of a host compute alike: on devices only if each of its processes has its own, and NCCL is
+/// there.
+result<void> probe_devices(model_configuration const& model, node_configuration const& node) {
+  auto choice = options_of(model, node).device;
+  auto const first = choice.index - node.place;
+  for (choice.index = first; choice.index < first + node.places; ++choice.index)
+    if (auto const usable = gpu::probe_cuda(choice); !usable) return usable.failure();
+  auto const library = choice.nccl.empty() ? gpu::nccl::load() : gpu::nccl::load(choice.nccl.c_str());
+  return library ? result<void>() : library.failure();
+}
+
 result<void> prepare_nccl(node_configuration& configuration, start_step& step) {
   auto const& asked = configuration.nccl;
   auto& models = configuration.models;
-  auto const on_processors = [](model_configuration const& model) { return model.device == "cpu"; };
-  auto const must_have_cuda = [](model_configuration const& model) {
-    return model.device.starts_with("cuda");
-  };
-  if (configuration.ranks == 1 || std::ranges::all_of(models, on_processors)) return {};
+  if (configuration.ranks == 1) return {};
+  // Hosts differ, and a group computes alike: over hosts devices must be asked for on each.
+  for (auto& model : models) {
+    if (model.device != "auto") continue;
+    auto const devices = asked.spans_hosts ? error{errc::configuration, "ranks span hosts", 0}
+                                           : probe_devices(model, configuration);
+    if (!devices) model.device = "cpu";
+    if (!devices && devices.failure().number != 0) // there are some
+      event_log("computes_on_processors")
+          .with("model", model.id.view())
+          .with("why", in_words(devices.failure()));
+  }
+  if (std::ranges::all_of(models, [](auto const& model) { return model.device == "cpu"; })) return {};
   gpu::nccl::network_request request{asked.spans_hosts, asked.interface, {}, asked.allow_unencrypted_nccl};
   if (asked.spans_hosts && !asked.interface.empty())
     if (auto kind = gpu::nccl::kind_of_interface(asked.interface)) request.interface_kind = std::move(*kind);
   auto const environment = gpu::nccl::environment_for(request);
-  if (environment) {
-    for (auto const& [key, value] : *environment) setenv(key.c_str(), value.c_str(), 1);
-    return {};
-  }
   step = {"[nccl] interface " + asked.interface,
           "Name one that encrypts (WireGuard, IPsec), or set allow_unencrypted_nccl"};
-  if (std::ranges::any_of(models, must_have_cuda)) return environment.failure();
-  for (auto& model : models) model.device = "cpu";
+  if (!environment) return environment.failure();
+  for (auto const& [key, value] : *environment) setenv(key.c_str(), value.c_str(), 1);
   step = {};
   return {};
 }

@@ -11,9 +11,10 @@ namespace mayfly::node {
 /// are dropped. Errors: io (`number` is errno). `step` follows, here and below, which file it is.
 result<void> open_model_files(node_configuration& configuration, start_step& step);
 
-/// For a rank, before its models are loaded: how NCCL may speak, in this process's environment. Where it may
-/// not, models whose device is left open compute on processors. Errors: those of
-/// gpu::nccl::environment_for, for a model that must have CUDA.
+/// For a rank, before its models are loaded: how NCCL may speak, in this process's environment. A model whose
+/// device is left open gets one if every process of this host that computes has its own and NCCL is there,
+/// and computes on processors else, and wherever ranks span hosts. Errors: those of
+/// gpu::nccl::environment_for.
 result<void> prepare_nccl(node_configuration& configuration, start_step& step);
 
 /// What a worker runs, or a shard.

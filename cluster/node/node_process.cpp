@@ -89,8 +89,9 @@ private:
     if (!models) return models.failure();
     step_ = {(configuration_.state_directory / configuration_.receipts).native(), "May this user write it?"};
     auto const reach = models->reach();
-    auto roles = role_host::start(configuration_, std::move(*models),
-                                  [this](name const& model, auto after) { wish_for_group(model, after); });
+    auto roles = role_host::start(
+        configuration_, std::move(*models),
+        [this](name const& model, auto after, auto const& why) { wish_for_group(model, after, why); });
     if (!roles) return roles.failure();
     roles_ = std::move(*roles);
     step_ = {configuration_.listen.text(),
@@ -232,7 +233,12 @@ private:
   }
 
   /// By the threads of ranks.
-  void wish_for_group(name const& model, std::uint64_t after) {
+  void wish_for_group(name const& model, std::uint64_t after, std::optional<error> const& why) {
+    if (why)
+      event_log("group_not_formed")
+          .with("model", model.view())
+          .with("epoch", after)
+          .with("why", in_words(*why));
     ephemeral_bytes body;
     wire::encode(group_wish{model, after}, body);
     (void)control_->send(control_type::group_wish, body.reveal());
@@ -244,7 +250,7 @@ private:
     auto offer = wire_group(*seat, std::move(frame.descriptors));
     if (offer) return roles_->take_seat(std::make_shared<actors::group_offer>(std::move(*offer)));
     event_log("group_not_joined").with("model", seat->model.text()).with("why", in_words(offer.failure()));
-    wish_for_group(seat->model, seat->epoch);
+    wish_for_group(seat->model, seat->epoch, {});
   }
 
   void leave_group(control_frame const& frame) {

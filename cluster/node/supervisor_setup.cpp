@@ -217,6 +217,7 @@ node_configuration supervisor::configure(slot const& child, crypto::link_key key
   node.places = child.plan.places;
   node.nccl = configuration_.nccl;
   node.nccl.spans_hosts = spans_hosts();
+  if (!node.nccl.library.empty()) node.nccl.library = std::filesystem::absolute(node.nccl.library);
   return node;
 }
 

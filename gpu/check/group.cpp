@@ -25,15 +25,15 @@ using namespace std::chrono_literals;
 constexpr auto patience = 15s; // NCCL looks at the whole machine when it first forms a group
 constexpr std::size_t most_floats = 1U << 16U;
 
-nccl_options options_for(backend& device, cuda::device_queue& queue, floats const& zeros, std::uint32_t rank,
-                         std::uint32_t size, nccl::unique_id const& id) {
+nccl_options options_for(backend& device, floats const& zeros, std::uint32_t rank, std::uint32_t size,
+                         nccl::unique_id const& id) {
   must(device.synchronize(), "the device");
   nccl_options options;
   options.rank = rank;
   options.size = size;
   options.id = id;
   options.patience = patience;
-  options.stream = {[&queue] { return queue.native(); }, idleness_of(queue)};
+  options.stream = device.stream();
   options.zeros = {zeros.get(), zeros.count()};
   return options;
 }
@@ -57,7 +57,7 @@ void check_one(nccl::functions const& api) {
   std::vector<float> const values{1.5F, -2.0F, 3.25F, 4.0F};
   floats const data(*device, values);
   auto const start = steady::now();
-  auto group = make_nccl_collective(api, options_for(*device, device->queue(), zeros, 0, 1, *id));
+  auto group = make_nccl_collective(api, options_for(*device, zeros, 0, 1, *id));
   auto const took = std::chrono::duration<double, std::milli>(steady::now() - start).count();
   tell_held("nccl", "one rank forms a group", group.has_value(), took, "ms");
   if (!group) return;
@@ -79,8 +79,7 @@ void check_two(nccl::functions const& api) {
       auto const device = open_backend();
       if (device == nullptr) return;
       floats const zeros(*device, most_floats);
-      formed[rank] =
-          make_nccl_collective(api, options_for(*device, device->queue(), zeros, rank, 2, *id)).has_value();
+      formed[rank] = make_nccl_collective(api, options_for(*device, zeros, rank, 2, *id)).has_value();
     });
   }
   for (auto& each : ranks) each.join();

@@ -26,7 +26,4 @@ std::unique_ptr<cuda::cuda_backend> open_backend(machine_faults const& faults = 
 /// A GPU: figures of speed mean something, freed memory is the device's.
 bool is_real() noexcept;
 
-/// True once all that was enqueued is done, without waiting. Any thread.
-std::function<bool()> idleness_of(cuda::device_queue& queue);
-
 } // namespace mayfly::gpu::check

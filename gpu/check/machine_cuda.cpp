@@ -29,6 +29,9 @@ public:
   void replay(cuda::recording& recorded) override { real_->replay(recorded); }
   result<void> wait() override { return real_->wait(); }
   std::uint64_t device_bytes() const noexcept override { return real_->device_bytes(); }
+  bool is_idle() const noexcept override { return real_->is_idle(); }
+  void mark() noexcept override { real_->mark(); }
+  std::uint64_t marks_done() noexcept override { return real_->marks_done(); }
   void* native() const noexcept override { return real_->native(); }
   void note(int status) noexcept override { real_->note(status); }
 
@@ -55,10 +58,5 @@ std::unique_ptr<cuda::cuda_backend> open_backend(machine_faults const& faults) {
 }
 
 bool is_real() noexcept { return true; }
-
-std::function<bool()> idleness_of(cuda::device_queue& queue) {
-  auto* const stream = static_cast<cudaStream_t>(queue.native());
-  return [stream] { return cudaStreamQuery(stream) != cudaErrorNotReady; };
-}
 
 } // namespace mayfly::gpu::check

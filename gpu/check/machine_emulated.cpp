@@ -16,8 +16,4 @@ std::unique_ptr<cuda::cuda_backend> open_backend(machine_faults const& faults) {
 
 bool is_real() noexcept { return false; }
 
-std::function<bool()> idleness_of(cuda::device_queue&) {
-  return [] { return true; };
-}
-
 } // namespace mayfly::gpu::check

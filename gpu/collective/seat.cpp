@@ -2,6 +2,8 @@
 
 #include "gpu/collective/nccl/nccl_collective.hpp"
 
+#include "protocol/base/wipe.hpp"
+
 #include <cstring>
 
 namespace mayfly::gpu {
@@ -26,8 +28,10 @@ result<void> seat::meet(std::span<std::byte const> meeting, std::chrono::millise
   options.patience = patience;
   options.stream = stream_;
   options.given_up = std::move(given_up);
+  options.on_hang = end_process_;
   options.zeros = zeros_;
-  auto formed = make_nccl_collective(api_, std::move(options));
+  auto formed = make_nccl_collective(api_, options);
+  wipe(options.id.bytes.data(), options.id.bytes.size());
   if (!formed) return formed.failure();
   take(std::move(*formed));
   return {};

@@ -6,8 +6,11 @@
 #include "gpu/kernels/backend.hpp"
 
 #include <chrono>
+#include <cstdlib>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 namespace mayfly::gpu {
 
@@ -34,10 +37,21 @@ public:
   result<void> meet(std::span<std::byte const> meeting, std::chrono::milliseconds patience,
                     std::function<bool()> given_up);
 
+  /// How this process ends where nothing else forgets: by default at once. Before the first group.
+  void ends_process_by(std::function<void()> how) { end_process_ = std::move(how); }
+  void end_process() const { end_process_(); }
+  /// True if shares of sums lie in buffers that nobody can wipe any more: NCCL's, of a group that failed amid
+  /// its sums, are freed as they are. The end of the process is what erases them.
+  bool leaves_traces() noexcept {
+    (void)poll();
+    return meets_on_device() && (used_ || scrubbed_);
+  }
+
   /// Joins a group of the same rank and size.
   void take(std::unique_ptr<collective> group) {
     std::lock_guard const lock(changing_);
     group_ = std::move(group);
+    used_ = scrubbed_ = false;
   }
   /// Ends the present group, wherever its other ranks are; its buffers are wiped.
   void leave() noexcept {
@@ -49,13 +63,19 @@ public:
   std::uint32_t rank() const noexcept override { return rank_; }
   std::uint32_t size() const noexcept override { return size_; }
   void all_reduce(float* data, std::size_t count) override {
+    used_ = true;
     if (group_) group_->all_reduce(data, count);
   }
   void gather_columns(float const* own, std::size_t rows, std::span<std::size_t const> widths,
                       float* out) override {
+    used_ = true;
     if (group_) group_->gather_columns(own, rows, widths, out);
   }
-  collective_state poll() noexcept override { return group_ ? group_->poll() : collective_state::failed; }
+  collective_state poll() noexcept override {
+    auto const state = group_ ? group_->poll() : collective_state::failed;
+    if (state == collective_state::ok) scrubbed_ = false; // all that was enqueued is done
+    return state;
+  }
   result<void> failure() const noexcept override {
     if (group_) return group_->failure();
     return error{errc::worker_lost, "the group of ranks is not formed (rank)", rank_};
@@ -66,6 +86,7 @@ public:
   }
   void scrub() override {
     if (group_) group_->scrub();
+    scrubbed_ = std::exchange(used_, false) || scrubbed_;
   }
 
 private:
@@ -74,7 +95,10 @@ private:
   device_stream stream_;
   std::span<float> zeros_;
   nccl::functions api_{};
-  std::mutex changing_; ///< of group_, against `abort` by others
+  std::function<void()> end_process_ = [] { std::_Exit(EXIT_FAILURE); };
+  bool used_ = false;     ///< since the last scrub; the computing thread's own, as is
+  bool scrubbed_ = false; ///< since the device was last seen to have done all
+  std::mutex changing_;   ///< of group_, against `abort` by others
   std::unique_ptr<collective> group_;
 };
 

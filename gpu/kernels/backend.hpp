@@ -107,6 +107,8 @@ struct draw_parameters {
 struct device_stream {
   std::function<void*()> native; ///< the cudaStream_t, whose device is the calling thread's from then on
   std::function<bool()> is_idle; ///< true once all that was enqueued is done; any thread. Empty: no device
+  std::function<void()> mark;    ///< enqueues a mark: a long queue's progress shows by those
+  std::function<std::uint64_t()> marks_done; ///< how many the device has passed; any thread
 };
 
 class backend {

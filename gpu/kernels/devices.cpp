@@ -77,6 +77,12 @@ result<device_choice> parse_device(std::string_view text) {
   return error{errc::configuration, "a device is auto, cpu, cuda or cuda:INDEX", 0};
 }
 
+result<void> probe_cuda(device_choice const& choice) {
+  auto const table = open_plugin(find_plugin(choice));
+  if (!table) return table.failure();
+  return check((*table)->probe(choice.index));
+}
+
 result<std::unique_ptr<backend>> open_cuda(device_choice const& choice) {
   auto const table = open_plugin(find_plugin(choice));
   if (!table) return table.failure();

@@ -14,4 +14,7 @@ result<std::unique_ptr<backend>> make_device(device_choice const& choice, cpu_op
 /// compute capability, times ten), out_of_memory, backend_failed.
 result<std::unique_ptr<backend>> open_cuda(device_choice const& choice);
 
+/// Whether `open_cuda` would find its device usable; nothing is made there. Errors: those.
+result<void> probe_cuda(device_choice const& choice);
+
 } // namespace mayfly::gpu

@@ -8,8 +8,8 @@
 namespace mayfly::gpu {
 
 /// Of this table and of backend.hpp: raised with any change of either.
-inline constexpr std::uint32_t backend_plugin_version = 2;
-inline constexpr char backend_plugin_build[] = "mayfly backend 2, compiler " __VERSION__;
+inline constexpr std::uint32_t backend_plugin_version = 3;
+inline constexpr char backend_plugin_build[] = "mayfly backend 3, compiler " __VERSION__;
 inline constexpr char const* backend_plugin_entry = "mayfly_backend_plugin";
 
 enum class probe_outcome : std::uint32_t { usable = 0, no_driver = 1, no_such_device = 2, too_old = 3 };

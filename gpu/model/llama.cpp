@@ -108,7 +108,7 @@ public:
   float const* forward(step_batch const& batch, kv_memory& kv) override {
     assert(batch.tokens.size() <= limits_.step_tokens && batch.sampled.size() <= limits_.sampled_rows);
     step_inputs const inputs{batch.tokens, batch.sequences, batch.sampled, attention_, &kv};
-    // A collective on the host stands between the operations: nothing to record.
+    // A collective of one epoch stands between the operations: a recording would outlive it.
     auto const course = device_.begin_step(inputs, is_split() ? nullptr : this);
     if (course == step_course::replayed) return mark_written(batch);
     auto const* const logits = compute(batch, kv);

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 import shaped_models
-from cluster import BINARY, TINY_MODEL, Cluster, wait_for
+from cluster import BINARY, ROOT, TINY_MODEL, Cluster, wait_for
 from test_failures import SIGNALS, check_recovery, ends_well, events, start_load
 
 ROUNDS = int(os.environ.get("MAYFLY_ROUNDS", "2"))
+DEFAULT_MODEL = ROOT / "var/models/smollm2-135m-instruct-q4_1.gguf"
 PROMPTS = ["The capital of France is", "A short story about a lighthouse:", "1, 2, 3, 4,", "{\"name\": \"Ada\", \"age\":"]
 
 
@@ -61,6 +63,14 @@ def test_a_trained_model_over_two_and_three_ranks_answers_as_one_process_does():
     alone = answers(TINY_MODEL, 1)
     for ranks in (2, 3):  # of its 4 query and 2 KV heads
         check_alike(alone, answers(TINY_MODEL, ranks))
+
+
+def test_the_default_model_answers_alike_over_two_and_three_ranks():
+    if not DEFAULT_MODEL.exists():
+        pytest.skip("ops/fetch_model brings the default model")
+    alone = answers(DEFAULT_MODEL, 1)
+    for ranks in (2, 3):  # of its 9 query and 3 KV heads
+        check_alike(alone, answers(DEFAULT_MODEL, ranks))
 
 
 @pytest.mark.parametrize("kv_heads", [2, 4, 8])
@@ -170,7 +180,7 @@ def test_a_lost_rank_hangs_no_client_and_leaves_no_lease_open(role, sign):
                 ends_well(client)
             check_recovery(cluster, clients)
         # A machine that was itself held up notices late.
-        assert min(noticed) <= 2, f"the group failed after {noticed} s"
+        assert statistics.median_low(noticed) <= 2, f"the group failed after {noticed} s"
 
 
 def test_requests_that_come_while_a_group_is_formed_anew_are_answered():

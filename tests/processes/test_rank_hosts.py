@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import statistics
 import subprocess
 import threading
 import time
@@ -137,7 +138,7 @@ def test_a_rank_lost_on_either_host_is_survived(two_hosts, tmp_path, side, sign)
                 check_formed_anew(first, before)
             noticed.append(min(lost_at(first, before)) - begin)
             check_settled(first)
-        assert min(noticed) <= 2, f"the group failed after {noticed} s"
+        assert statistics.median_low(noticed) <= 2, f"the group failed after {noticed} s"
 
 
 def cut(how):
@@ -167,7 +168,7 @@ def test_a_partition_fails_the_group_at_once_and_leases_close_when_it_mends(two_
                 noticed.append(max(min(lost_at(host, before)) - begin for host in (first, second)))
                 check_formed_anew(first, before)
             check_settled(first)
-        assert min(noticed) <= 2, f"the group failed after {noticed} s"
+        assert statistics.median_low(noticed) <= 2, f"the group failed after {noticed} s"
 
 
 def test_a_group_over_a_line_that_loses_packets_serves_or_is_formed_anew(two_hosts, tmp_path):  # noqa: F811

@@ -54,7 +54,7 @@ def is_key(info, key):
     return answer.status_code == 200
 
 
-@pytest.mark.parametrize("options", [*SHAPES.values(), ("--tls",)], ids=[*SHAPES, "tls"])
+@pytest.mark.parametrize("options", [*SHAPES.values(), ("--tls",), ("--tensor-parallel", "2")], ids=[*SHAPES, "tls", "ranks"])
 def test_up_leaves_a_cluster_that_its_own_curl_line_asks(house, options):
     said, info = house.started("--no-chat", *options)
     assert house.file.stat().st_mode & 0o777 == 0o600

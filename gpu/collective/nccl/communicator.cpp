@@ -1,6 +1,10 @@
 #include "gpu/collective/nccl/communicator.hpp"
 
+#include "protocol/base/wipe.hpp"
+
+#include <algorithm>
 #include <thread>
+#include <utility>
 
 namespace mayfly::gpu::nccl {
 namespace {
@@ -20,11 +24,13 @@ struct communicator::state {
   state(functions const& with, communicator_options wanted) : api(with), options(std::move(wanted)) {}
 
   functions const api;
-  communicator_options const options;
+  communicator_options options; ///< constant, but for the id, which is wiped once it has served
   std::atomic<phase> now{phase::forming};
   std::atomic<bool> stopping{false};
   std::atomic<std::int64_t> refusal{0};   ///< NCCL's status at forming
   std::atomic<clock::rep> enqueued_at{0}; ///< of the last operation; 0: none is under way
+  std::uint64_t marks_done = 0;           ///< the watching thread's own, as is
+  clock::time_point progress_at{};        ///< when that last changed
   std::atomic<bool> calling{false};       ///< an operation is being enqueued
   std::timed_mutex
       calls; ///< held for each call that uses `raw`: not even NCCL's abort waits for one for ever
@@ -65,10 +71,12 @@ struct communicator::state {
     }
   }
 
-  bool is_overdue() const {
+  bool is_overdue() {
+    auto const done = options.stream.marks_done ? options.stream.marks_done() : 0;
+    if (std::exchange(marks_done, done) != done) progress_at = clock::now();
     auto const at = enqueued_at.load();
-    return at != 0 && clock::now() - clock::time_point(clock::duration(at)) > options.patience &&
-           (calling || !options.stream.is_idle());
+    auto const since = std::max(progress_at, clock::time_point(clock::duration(at)));
+    return at != 0 && clock::now() - since > options.patience && (calling || !options.stream.is_idle());
   }
 
   /// An idle stream alone does not say that all went well: operations that failed leave it, too.
@@ -97,6 +105,7 @@ struct communicator::state {
       }
     }
     auto const said = settle(clock::now() + options.forming);
+    wipe(options.id.bytes.data(), options.id.bytes.size());
     if (said != status::success && said != status::in_progress) refusal = static_cast<std::int64_t>(said);
     return said == status::success;
   }
@@ -156,9 +165,15 @@ void communicator::watch(std::shared_ptr<state> const& with) {
     with->end_in_peace();
   } else {
     with->become(phase::failed);
+    if (with->options.on_hang) std::thread([with] { call_if_it_hangs(with); }).detach();
     with->abort_raw();
   }
   with->become(phase::ended);
+}
+
+void communicator::call_if_it_hangs(std::shared_ptr<state> const& with) {
+  if (!with->await(with->options.patience, [&] { return with->now == phase::ended; }))
+    with->options.on_hang();
 }
 
 void communicator::enqueue(std::function<status(functions const&, raw_communicator)> const& call) {
@@ -170,6 +185,7 @@ void communicator::enqueue(std::function<status(functions const&, raw_communicat
     std::unique_lock const lock(state_->calls, state_->options.patience);
     if (lock && !has_failed()) said = call(state_->api, state_->raw);
   }
+  if (state_->options.stream.mark) state_->options.stream.mark();
   if (said == status::in_progress) said = state_->settle(clock::now() + state_->options.patience);
   state_->enqueued_at = clock::now().time_since_epoch().count();
   state_->calling = false;

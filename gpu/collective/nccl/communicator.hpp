@@ -1,7 +1,8 @@
 #pragma once
 // One rank's communicator and the thread that watches it: NCCL waits for ever where a peer is gone, so every
-// wait here is somebody else's. If NCCL hangs even when aborted, that thread is left behind, holding what it
-// needs; the process should end soon then, which frees the rest.
+// wait here is somebody else's. The patience is for the next sign of progress: the end of what is enqueued,
+// or a mark that the device passes. If NCCL hangs even when aborted, the thread is left behind, holding what
+// it needs, and `on_hang` is called.
 #include "gpu/collective/nccl/library.hpp"
 #include "gpu/kernels/backend.hpp"
 
@@ -22,6 +23,9 @@ struct communicator_options {
   std::chrono::milliseconds forming{1500};  ///< NCCL looks around in the machine then: seconds
   device_stream stream;
   std::function<bool()> given_up; ///< asked while it forms: true ends that. Empty: never
+  /// Called where NCCL hangs even when it is aborted: what waits for its device would wait for ever. Empty:
+  /// nothing.
+  std::function<void()> on_hang;
 };
 
 class communicator {
@@ -46,6 +50,7 @@ private:
   struct state;
   explicit communicator(std::shared_ptr<state> shared) : state_(std::move(shared)) {}
   static void watch(std::shared_ptr<state> const& with);
+  static void call_if_it_hangs(std::shared_ptr<state> const& with);
 
   std::shared_ptr<state> state_; ///< with the watching thread
 };

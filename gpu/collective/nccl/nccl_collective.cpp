@@ -2,6 +2,7 @@
 
 #include "gpu/collective/nccl/communicator.hpp"
 #include "gpu/collective/nccl/used_sizes.hpp"
+#include "protocol/base/wipe.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -160,7 +161,8 @@ result<std::unique_ptr<collective>> make_nccl_collective(nccl::functions const& 
     return error{errc::invalid_request, "no rank of this group, or nothing to scrub it with", options.rank};
   auto group = nccl::communicator::form(api, {static_cast<int>(options.rank), static_cast<int>(options.size),
                                               options.id, options.patience, options.forming, options.stream,
-                                              options.given_up});
+                                              options.given_up, options.on_hang});
+  wipe(options.id.bytes.data(), options.id.bytes.size());
   if (!group) return group.failure();
   return std::unique_ptr<collective>(
       std::make_unique<nccl_collective>(std::move(*group), std::move(options)));

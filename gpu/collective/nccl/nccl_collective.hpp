@@ -24,6 +24,8 @@ struct nccl_options {
   device_stream stream; ///< where operations go
   /// Asked while the group is being formed: true ends that. Empty: never.
   std::function<bool()> given_up;
+  /// Called where NCCL hangs even when it is aborted. Empty: nothing.
+  std::function<void()> on_hang;
   /// Device memory that is zero and stays so: what `scrub` sends. Half of it is the most of one operation.
   std::span<float> zeros;
 };

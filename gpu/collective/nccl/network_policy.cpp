@@ -8,8 +8,11 @@ bool is_encrypted(std::string_view interface_kind) noexcept {
 
 result<std::vector<std::pair<std::string, std::string>>> environment_for(network_request const& request) {
   std::vector<std::pair<std::string, std::string>> made{
-      {"NCCL_CONF_FILE", "/dev/null"}, {"NCCL_DEBUG", "NONE"}, {"NCCL_DEBUG_FILE", "/dev/null"}};
-  if (!request.spans_hosts) { // ranks of a host meet over loopback alone
+      {"NCCL_CONF_FILE", "/dev/null"},
+      {"NCCL_DEBUG", "NONE"},
+      {"NCCL_DEBUG_FILE", "/dev/null"},
+      {"NCCL_RAS_ENABLE", "0"}}; // it would listen on a port, and speak to the other ranks' processes
+  if (!request.spans_hosts) {    // ranks of a host meet over loopback alone
     made.emplace_back("NCCL_SOCKET_IFNAME", "=lo");
     return made;
   }
@@ -21,6 +24,7 @@ result<std::vector<std::pair<std::string, std::string>>> environment_for(network
   made.emplace_back("NCCL_NET", "Socket");
   made.emplace_back("NCCL_IB_DISABLE", "1");
   made.emplace_back("NCCL_NET_PLUGIN", "none");
+  made.emplace_back("NCCL_MNNVL_ENABLE", "0"); // NVLink between hosts goes past the interface, too
   return made;
 }
 

@@ -101,7 +101,8 @@ public:
   std::uint64_t device_bytes() const noexcept override { return queue_->device_bytes(); }
   device_stream stream() override {
     return {[queue = queue_.get()] { return queue->native(); },
-            [queue = queue_.get()] { return queue->is_idle(); }};
+            [queue = queue_.get()] { return queue->is_idle(); }, [queue = queue_.get()] { queue->mark(); },
+            [queue = queue_.get()] { return queue->marks_done(); }};
   }
   void wipe_blocks(kv_memory& kv, std::span<std::uint32_t const> blocks) override;
   void wipe(float* memory, std::size_t count) override;

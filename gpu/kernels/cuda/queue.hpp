@@ -73,6 +73,10 @@ public:
   /// True once all that was enqueued is done, or has failed. Any thread.
   virtual bool is_idle() const noexcept = 0;
 
+  /// Enqueues a mark, and how many were passed, at the least. Any thread.
+  virtual void mark() noexcept = 0;
+  virtual std::uint64_t marks_done() noexcept = 0;
+
   /// The CUDA stream, for `launch`; and the status of one, kept for `wait`. Emulated: what the emulation
   /// says.
   virtual void* native() const noexcept = 0;

@@ -2,7 +2,9 @@
 
 #include "gpu/kernels/cuda/library_products.hpp"
 
+#include <array>
 #include <cuda_runtime_api.h>
+#include <mutex>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <utility>
@@ -39,6 +41,8 @@ public:
   }
   ~runtime_queue() override {
     cudaSetDevice(device_);
+    for (auto* const event : events_)
+      if (event != nullptr) cudaEventDestroy(event);
     cudaStreamDestroy(stream_);
   }
   runtime_queue(runtime_queue const&) = delete;
@@ -108,6 +112,20 @@ public:
     return {};
   }
 
+  void mark() noexcept override {
+    std::lock_guard const lock(marking_);
+    if (marks_ - passed_ == events_.size()) return; // those that are left show progress enough
+    auto& event = events_[marks_ % events_.size()];
+    if (event == nullptr && cudaEventCreateWithFlags(&event, cudaEventDisableTiming) != cudaSuccess) return;
+    if (cudaEventRecord(event, stream()) == cudaSuccess) ++marks_;
+  }
+  std::uint64_t marks_done() noexcept override {
+    std::lock_guard const lock(marking_);
+    while (passed_ < marks_ && cudaEventQuery(events_[passed_ % events_.size()]) != cudaErrorNotReady)
+      ++passed_;
+    return passed_;
+  }
+
   bool is_idle() const noexcept override { return cudaStreamQuery(stream_) != cudaErrorNotReady; }
 
   /// Kernels go to the device that is current in the calling thread.
@@ -126,6 +144,10 @@ private:
   cudaStream_t stream_;
   unsigned processors_;
   std::size_t device_bytes_ = 0;
+  std::mutex marking_;
+  std::array<cudaEvent_t, 32> events_{};
+  std::uint64_t marks_ = 0;
+  std::uint64_t passed_ = 0;
   library_products products_;
   int status_ = 0; ///< the first since the last wait
   int library_status_ = 0;

@@ -47,6 +47,9 @@ public:
   void replay(cuda::recording& recorded) override;
   result<void> wait() override;
   bool is_idle() const noexcept override { return under_way_ == 0; } // its own work runs when it is enqueued
+  void mark() noexcept override { ++marks_; }
+  /// Others' work is done in its order: each piece that is under way holds one mark back.
+  std::uint64_t marks_done() noexcept override { return marks_ - static_cast<std::uint64_t>(under_way_); }
   /// A count (std::atomic<int>) of what others have under way here: the queue's work comes after that.
   void* native() const noexcept override { return &under_way_; }
   void note(int) noexcept override {}
@@ -76,6 +79,7 @@ private:
   std::size_t replays_ = 0;
   std::string broken_;
   mutable std::atomic<int> under_way_{0};
+  std::atomic<std::uint64_t> marks_{0};
 };
 
 } // namespace mayfly::gpu::emulation

@@ -27,12 +27,16 @@ gpu::engine_options options_of(std::uint32_t context_tokens) {
   return options;
 }
 
+std::atomic<int> ended_processes{0};
+void end_process() { ++ended_processes; }
+
 gpu::device_choice const processors{gpu::device_kind::cpu};
 gpu::device_choice const devices{gpu::device_kind::cuda, 0, MAYFLY_TEST_PLUGINS "/emulated.so",
                                  MAYFLY_FAKE_NCCL};
 
 worker_model first_rank(gpu::device_choice const& device) {
   auto const lead = std::make_shared<group_lead>(2);
+  lead->seat()->ends_process_by(end_process);
   auto options = options_of(256);
   options.device = device;
   options.part = {0, 2, lead->seat(), lead};
@@ -48,6 +52,7 @@ worker_model first_rank(gpu::device_choice const& device) {
 
 shard_model second_rank(std::uint32_t context_tokens, gpu::device_choice const& device = processors) {
   auto const place = std::make_shared<gpu::seat>(1, 2);
+  place->ends_process_by(end_process);
   auto options = options_of(context_tokens);
   options.device = device;
   options.part = {1, 2, place, nullptr};
@@ -63,9 +68,9 @@ struct group_bench {
       : lead(std::make_unique<model_runner>(first_rank(first), first_node, outbox)) {
     outbox.joined(retention);
     shard_outbox.joined(retention);
-    shard = std::make_unique<shard_thread>(second_rank(second_context_tokens, second), second_node,
-                                           shard_outbox, pulse,
-                                           [this](name const&, std::uint64_t after) { wished = after + 1; });
+    shard = std::make_unique<shard_thread>(
+        second_rank(second_context_tokens, second), second_node, shard_outbox, pulse,
+        [this](name const&, std::uint64_t after, auto const&) { wished = after + 1; });
     CHECK(eventually([&] { return wished == 1; }));
   }
 
@@ -199,6 +204,34 @@ TEST_CASE("a rank on a CUDA device forms no group with one on processors") {
   CHECK(eventually([&] { return bench.wished == 2; }));
 }
 
+TEST_CASE("what a group that fails on its devices leaves is erased by its processes' end, and not reported") {
+  ended_processes = 0;
+  group_bench bench(256, devices, devices);
+  REQUIRE(bench.form(1).has_value());
+  CHECK_FALSE(bench.runner.leaves_traces());
+  SECTION("amid a request") {
+    bench.infer(50);
+    bench.runner.step(boot_clock::now());
+    CHECK(bench.runner.leaves_traces());
+    bench.shard->leave(1);
+    CHECK(eventually([&] { return bench.wished == 2; }));
+    CHECK(ended_processes == 1);
+    CHECK(bench.retention->size() == 0);
+    bench.runner.end_process();
+    CHECK(ended_processes == 2);
+    CHECK(bench.gateway->all<messages::finished>().empty());
+  }
+  SECTION("once all is erased there is nothing left") {
+    bench.infer(3);
+    bench.run();
+    CHECK(bench.finished().reason == finish_reason::length);
+    CHECK(eventually([&] { return !bench.runner.leaves_traces(); }));
+    bench.shard->leave(1);
+    CHECK(eventually([&] { return bench.wished == 2; }));
+    CHECK(ended_processes == 0);
+  }
+}
+
 TEST_CASE("rank 0 that ends while the ranks meet on their devices is not waited for") {
   group_bench bench(256, devices, devices);
   auto offers = bench.make_offers(1);
@@ -214,8 +247,7 @@ TEST_CASE("rank 0 that ends while the ranks meet on their devices is not waited 
 }
 
 TEST_CASE("when the other rank goes its requests fail as lost, and the next group serves") {
-  auto const& where = GENERATE(as<gpu::device_choice>(), processors, devices);
-  group_bench bench(256, where, where);
+  group_bench bench;
   for (std::uint64_t epoch = 1; epoch <= 4; ++epoch) {
     REQUIRE(bench.form(epoch).has_value());
     bench.infer(50);

@@ -134,6 +134,11 @@ TEST_CASE("a model's device and how NCCL may speak are read, and what is no devi
   CHECK(cluster.nccl.interface == "wg0");
   CHECK(cluster.nccl.allow_unencrypted_nccl);
   CHECK_FALSE(cluster.nccl.spans_hosts);
+  auto const twice = read_cluster_configuration(
+      "[[model]]\nid = \"a\"\nfile = \"a.gguf\"\n[[model]]\nid = \"a\"\nfile = \"b.gguf\"\n", {});
+  REQUIRE(std::holds_alternative<configuration_error>(twice));
+  CHECK(std::get<configuration_error>(twice).message.find("two sections with the id \"a\"") !=
+        std::string::npos);
   auto const outcome =
       read_cluster_configuration("[[model]]\nid = \"a\"\nfile = \"a.gguf\"\ndevice = \"gpu\"\n", {});
   auto const* wrong = std::get_if<configuration_error>(&outcome);

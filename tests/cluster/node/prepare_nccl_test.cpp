@@ -8,9 +8,9 @@ using namespace mayfly::node;
 
 namespace {
 
-constexpr char const* variables[] = {"NCCL_CONF_FILE",     "NCCL_DEBUG", "NCCL_DEBUG_FILE",
-                                     "NCCL_SOCKET_IFNAME", "NCCL_NET",   "NCCL_IB_DISABLE",
-                                     "NCCL_NET_PLUGIN"};
+constexpr char const* variables[] = {"NCCL_CONF_FILE",     "NCCL_DEBUG",      "NCCL_DEBUG_FILE",
+                                     "NCCL_SOCKET_IFNAME", "NCCL_NET",        "NCCL_IB_DISABLE",
+                                     "NCCL_NET_PLUGIN",    "NCCL_RAS_ENABLE", "NCCL_MNNVL_ENABLE"};
 
 /// Takes the variables out of this process's environment again.
 struct clean_environment {
@@ -39,10 +39,10 @@ node_configuration rank_with(std::string device) {
 
 TEST_CASE("ranks of one host have NCCL quiet and on loopback") {
   clean_environment const after;
-  auto node = rank_with("auto");
+  auto node = rank_with("cuda:0");
   start_step step;
   REQUIRE(prepare_nccl(node, step).has_value());
-  CHECK(node.models[0].device == "auto");
+  CHECK(node.models[0].device == "cuda:0");
   CHECK(variable("NCCL_DEBUG") == "NONE");
   CHECK(variable("NCCL_DEBUG_FILE") == "/dev/null");
   CHECK(variable("NCCL_SOCKET_IFNAME") == "=lo");
@@ -59,19 +59,26 @@ TEST_CASE("ranks on processors, and a worker that is all of its model, leave the
   CHECK(variable("NCCL_DEBUG") == "unset");
 }
 
-TEST_CASE(
-    "over hosts NCCL is refused where nothing encrypts: auto means processors then, and cuda an error") {
+TEST_CASE("where a device is left open ranks take none unless each has its own, nor ever over hosts") {
   clean_environment const after;
   start_step step;
-  auto open = rank_with("auto");
-  open.nccl.spans_hosts = true;
-  open.nccl.interface = "lo"; // a plain interface
-  CHECK(prepare_nccl(open, step).has_value());
-  CHECK(open.models[0].device == "cpu");
+  auto within = rank_with("auto"); // there is no plug-in beside these tests
+  CHECK(prepare_nccl(within, step).has_value());
+  CHECK(within.models[0].device == "cpu");
+  auto over = rank_with("auto");
+  over.nccl.spans_hosts = over.nccl.allow_unencrypted_nccl = true;
+  over.nccl.interface = "lo";
+  CHECK(prepare_nccl(over, step).has_value());
+  CHECK(over.models[0].device == "cpu");
   CHECK(variable("NCCL_DEBUG") == "unset");
+}
 
+TEST_CASE("over hosts NCCL is refused where nothing encrypts") {
+  clean_environment const after;
+  start_step step;
   auto must = rank_with("cuda:0");
-  must.nccl = open.nccl;
+  must.nccl.spans_hosts = true;
+  must.nccl.interface = "lo"; // a plain interface
   CHECK(prepare_nccl(must, step).failure().code == errc::not_permitted);
   CHECK(std::string(step.advice).find("allow_unencrypted_nccl") != std::string::npos);
 
@@ -85,7 +92,7 @@ TEST_CASE("over hosts the operator's word lets NCCL speak in clear, over the int
   clean_environment const after;
   start_step step;
   auto node = rank_with("cuda");
-  node.nccl = {"lo", true, true};
+  node.nccl = {{}, "lo", true, true};
   REQUIRE(prepare_nccl(node, step).has_value());
   CHECK(variable("NCCL_SOCKET_IFNAME") == "=lo");
   CHECK(variable("NCCL_NET") == "Socket");

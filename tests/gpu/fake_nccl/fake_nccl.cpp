@@ -185,6 +185,9 @@ int begin_operation(communicator& of) {
   case misbehaviour::operation_blocks:
     wait_until_broken(std::shared_ptr(of.group));
     return internal_error;
+  case misbehaviour::operation_is_slow:
+    of.enqueue({[] { std::this_thread::sleep_for(std::chrono::milliseconds(50)); }, &nowhere});
+    return success;
   case misbehaviour::operation_hangs:
     of.enqueue({[group = of.group] { wait_until_broken(group); }, &nowhere});
     return success;

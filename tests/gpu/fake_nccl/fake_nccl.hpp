@@ -10,15 +10,16 @@ using fake_stream = std::atomic<int>;
 
 enum class misbehaviour : std::uint8_t {
   none,
-  forming_hangs,    // the group stays in progress
-  forming_blocks,   // the call itself does not return
-  forming_fails,    // the call refuses
-  operation_hangs,  // it is enqueued and never done
-  operation_blocks, // the call does not return until the group is aborted
-  operation_fails,  // the call refuses
-  group_breaks,     // the group reports an error of its own accord
-  end_hangs,        // the end in peace stays in progress
-  abort_blocks,     // nor does abort return, for a second
+  forming_hangs,     // the group stays in progress
+  forming_blocks,    // the call itself does not return
+  forming_fails,     // the call refuses
+  operation_is_slow, // it takes 50 ms
+  operation_hangs,   // it is enqueued and never done
+  operation_blocks,  // the call does not return until the group is aborted
+  operation_fails,   // the call refuses
+  group_breaks,      // the group reports an error of its own accord
+  end_hangs,         // the end in peace stays in progress
+  abort_blocks,      // nor does abort return, for a second
 };
 
 } // namespace mayfly::gpu::testing

@@ -34,6 +34,7 @@ struct bad_mood {
 /// A rank's stream and zeros: they stay, as NCCL's threads may outlive a group that hung.
 struct lane {
   fake_stream stream{0};
+  std::atomic<int> marks{0};
   std::vector<float> zeros = std::vector<float>(20'000);
 };
 
@@ -52,7 +53,8 @@ inline nccl_options options_for(std::uint32_t rank, std::uint32_t ranks, nccl::u
   made.size = ranks;
   made.id = id;
   made.patience = made.forming = patience;
-  made.stream = {[&own] { return &own.stream; }, [&own] { return own.stream == 0; }};
+  made.stream = {[&own] { return &own.stream; }, [&own] { return own.stream == 0; }, [&own] { ++own.marks; },
+                 [&own] { return static_cast<std::uint64_t>(own.marks - own.stream); }};
   made.zeros = own.zeros;
   return made;
 }

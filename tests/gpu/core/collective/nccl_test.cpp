@@ -83,6 +83,39 @@ TEST_CASE("a NCCL operation that hangs, blocks or fails fails the group within t
   CHECK(all_end_within(bound));
 }
 
+TEST_CASE("operations that are slow, and not stuck, fail no group however many wait in the stream") {
+  auto own = std::move(*alone(short_patience));
+  bad_mood const mood(misbehaviour::operation_is_slow); // half the patience each
+  float numbers[8] = {};
+  for (auto& number : numbers) own->all_reduce(&number, 1);
+  CHECK(settled(*own) == collective_state::ok);
+}
+
+TEST_CASE("who waits for a device learns that NCCL hangs even when it is aborted") {
+  std::atomic<int> heard{0};
+  auto options = options_for(0, 1, *nccl::make_unique_id(fake_api()), short_patience);
+  options.on_hang = [&heard] { ++heard; };
+  {
+    auto own = std::move(*make_nccl_collective(fake_api(), options));
+    SECTION("it does not") {
+      own->abort();
+      own.reset();
+      CHECK(all_end_within(bound));
+      std::this_thread::sleep_for(3 * short_patience);
+      CHECK(heard == 0);
+    }
+    SECTION("it does") {
+      bad_mood const mood(misbehaviour::abort_blocks);
+      own->abort();
+      auto const until = steady::now() + bound;
+      while (heard == 0 && steady::now() < until) std::this_thread::yield();
+      CHECK(heard == 1);
+      own.reset();
+    }
+  }
+  CHECK(all_end_within(bound));
+}
+
 TEST_CASE("the end of a NCCL group never hangs") {
   auto const began = steady::now();
   {
@@ -156,7 +189,8 @@ TEST_CASE("a rank's environment pins NCCL to its interface, keeps it off InfiniB
   for (auto const& expected :
        {setting{"NCCL_SOCKET_IFNAME", "=wg0"}, setting{"NCCL_NET", "Socket"}, setting{"NCCL_IB_DISABLE", "1"},
         setting{"NCCL_NET_PLUGIN", "none"}, setting{"NCCL_DEBUG", "NONE"},
-        setting{"NCCL_DEBUG_FILE", "/dev/null"}, setting{"NCCL_CONF_FILE", "/dev/null"}})
+        setting{"NCCL_DEBUG_FILE", "/dev/null"}, setting{"NCCL_CONF_FILE", "/dev/null"},
+        setting{"NCCL_RAS_ENABLE", "0"}, setting{"NCCL_MNNVL_ENABLE", "0"}})
     CHECK(std::ranges::count(made, expected) == 1);
   auto const within = *nccl::environment_for({false, "", "", false});
   CHECK(std::ranges::count(within, setting{"NCCL_SOCKET_IFNAME", "=lo"}) == 1);
