@@ -19,6 +19,9 @@ void mark(holder_record& holder, wipe_state state, std::uint64_t bytes, std::int
   holder.at_unix_ms = at_unix_ms;
 }
 
+/// After the answer's end, for wipes that are on their way.
+constexpr std::chrono::milliseconds patience_for_reports{2000};
+
 /// Longer than a supervisor repeats an exit (cluster announcements name it for ten minutes).
 constexpr std::int64_t exit_memory_ms = 15 * 60 * 1000;
 
@@ -122,6 +125,7 @@ lease_table::overdue lease_table::tick(deadline now, std::int64_t now_unix_ms) {
   std::erase_if(exited_, [&](auto const& entry) { return now_unix_ms - entry.second > exit_memory_ms; });
   for (auto& [request, lease] : leases_) {
     if (!lease.forced && now >= lease.ends_at) force(lease, out);
+    if (lease.closing) ask_when_due(lease, now, out);
     if (lease.forced && !lease.record.unconfirmed && now >= lease.ends_at + grace_)
       give_up(lease, now_unix_ms, out);
   }
@@ -131,15 +135,26 @@ lease_table::overdue lease_table::tick(deadline now, std::int64_t now_unix_ms) {
 void lease_table::force(lease_entry& lease, overdue& out) {
   lease.forced = true;
   ++violations_;
-  forced_lease forced;
-  forced.request = lease.record.request;
-  if (holds(lease.gateway)) forced.holders.push_back(lease.gateway.holder);
+  out.forced.push_back(silence_of(lease));
+}
+
+void lease_table::ask_when_due(lease_entry& lease, deadline now, overdue& out) {
+  if (!lease.ask_at) lease.ask_at = now + patience_for_reports;
+  if (now < *lease.ask_at) return;
+  lease.ask_at = now + patience_for_reports;
+  out.asked.push_back(silence_of(lease));
+}
+
+lease_table::silence lease_table::silence_of(lease_entry const& lease) {
+  silence found;
+  found.request = lease.record.request;
+  if (holds(lease.gateway)) found.holders.push_back(lease.gateway.holder);
   for (auto const& holder : lease.holders) {
-    bool const told =
-        std::find(forced.holders.begin(), forced.holders.end(), holder.holder) != forced.holders.end();
-    if (holds(holder) && !told) forced.holders.push_back(holder.holder);
+    bool const known =
+        std::find(found.holders.begin(), found.holders.end(), holder.holder) != found.holders.end();
+    if (holds(holder) && !known) found.holders.push_back(holder.holder);
   }
-  out.forced.push_back(std::move(forced));
+  return found;
 }
 
 void lease_table::give_up(lease_entry& lease, std::int64_t now_unix_ms, overdue& out) {

@@ -3,6 +3,8 @@
 //
 //   open --lease_closing and every holder wiped or exited--> receipt, gone
 //   open --deadline--> forced (a violation) --grace, a holder still silent--> unconfirmed receipt, kept
+//   closing --patience, a holder still silent--> it is asked, again and again: what would have made it report
+//     may never have reached it (a rank whose group was lost before it heard of the request)
 //   kept --the silent holders report (they are asked again when they return), or their processes exit-->
 //     amending receipt, gone
 //
@@ -11,6 +13,7 @@
 #include "protocol/base/result.hpp"
 #include "protocol/messages/retention.hpp"
 
+#include <optional>
 #include <unordered_map>
 
 namespace mayfly::actors {
@@ -37,12 +40,13 @@ public:
   explicit lease_table(std::chrono::milliseconds grace = std::chrono::milliseconds(2000)) : grace_(grace) {}
 
   using receipts = std::vector<messages::receipt>; ///< bodies without place in a chain
-  struct forced_lease {
+  struct silence {
     request_id request;
     std::vector<node_id> holders; ///< silent so far
   };
   struct overdue {
-    std::vector<forced_lease> forced;
+    std::vector<silence> forced;
+    std::vector<silence> asked; ///< of answers that are over; no violation
     receipts unconfirmed;
   };
 
@@ -78,6 +82,7 @@ private:
     bool closing = false;
     bool recovered = false;
     bool forced = false;
+    std::optional<deadline> ask_at; ///< silent holders, of one that is closing
   };
   using leases = std::unordered_map<request_id, lease_entry>;
 
@@ -85,6 +90,8 @@ private:
   bool is_settled(lease_entry const& lease) const;
   void close_if_settled(leases::iterator at, std::int64_t now_unix_ms, receipts& out);
   messages::receipt body_of(lease_entry const& lease, std::int64_t now_unix_ms) const;
+  static silence silence_of(lease_entry const& lease);
+  static void ask_when_due(lease_entry& lease, deadline now, overdue& out);
   void force(lease_entry& lease, overdue& out);
   void give_up(lease_entry& lease, std::int64_t now_unix_ms, overdue& out);
   std::int64_t const* exit_of(node_id node) const;

@@ -67,7 +67,8 @@ struct lease_closing {
                                             field{3, "at_unix_ms", &lease_closing::at_unix_ms});
 };
 
-/// Retention -> holders of a lease past its deadline: end it, wipe it, report. Counted as a violation.
+/// Retention -> holders of a lease past its deadline (counted as a violation), or of one whose answer has
+/// been over for a while: end it, wipe it, report, be it that nothing is held.
 struct lease_forced {
   request_id request;
   static constexpr auto fields = field_list(field{1, "request", &lease_forced::request});

@@ -171,6 +171,32 @@ TEST_CASE("a lease past its deadline is forced once, at those who have not repor
   CHECK(bench.table.violations() == 1);
 }
 
+TEST_CASE("once an answer is over, holders that stay silent are asked again and again, and none has failed") {
+  lease_bench bench;
+  bench.open();
+  bench.hold(worker_a);
+  bench.hold(worker_b);
+  CHECK(bench.table.tick(bench.now + 10s, 900).asked.empty()); // the answer goes on
+  CHECK(bench.close().empty());
+  bench.wipe(worker_a);
+  auto const over = bench.now + 11s;
+  CHECK(bench.table.tick(over, 900).asked.empty());
+  CHECK(bench.table.tick(over + 1999ms, 900).asked.empty());
+  for (auto const after : {2s, 4s}) {
+    auto const due = bench.table.tick(over + after, 900);
+    CHECK(due.forced.empty());
+    REQUIRE(due.asked.size() == 1);
+    CHECK(due.asked[0].request == request);
+    CHECK(due.asked[0].holders == std::vector{worker_b});
+    CHECK(bench.table.tick(over + after + 1s, 900).asked.empty());
+  }
+  auto const receipts = bench.wipe(worker_b, 0, 0);
+  REQUIRE(receipts.size() == 1);
+  CHECK(receipts[0].confirmed);
+  CHECK_FALSE(receipts[0].violation);
+  CHECK(bench.table.violations() == 0);
+}
+
 TEST_CASE("a forced lease whose holders report in time is a violation that is confirmed") {
   lease_bench bench;
   bench.open(10s);
