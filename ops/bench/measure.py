@@ -32,6 +32,7 @@ class Plan:
         self.engine = {"prefill": 128 if quick else 512, "decode": 16 if quick else 128, "repeat": 1 if quick else 2}
         self.engine_rounds = 1 if quick else 3
         self.rank_rounds = 1 if quick else 3
+        self.alone = {"words": 70 if quick else 480, "tokens": 16 if quick else 128, "rounds": 1 if quick else 7}
         self.one_token = {"requests": 100 if quick else 1000, "rounds": 1 if quick else 3}
         self.gateway = {"requests": 100 if quick else 1600, "rounds": 1 if quick else 2}
         self.link_trips = 1000 if quick else 10000
@@ -112,6 +113,16 @@ def start_cluster(programs, figure, model, threads=THREADS, ranks=1):
     return Cluster(*options, models=(model,))
 
 
+def measure_alone(programs, cluster, plan):
+    """Prefill is the time of a prompt and one token; decode, what the same prompt with more tokens takes longer."""
+    tokens = plan.alone["tokens"]
+    short, long = (programs.http("alone", cluster, requests=1, warm_up=0, tokens=count, words=plan.alone["words"])
+                   for count in (1, 1 + tokens))
+    seconds = [made["latency_us"]["mean"] / 1e6 for made in (short, long)]
+    return {"prompt_tokens": short["prompt_tokens"], "prefill": short["prompt_tokens"] / seconds[0],
+            "decode": tokens / (seconds[1] - seconds[0])}
+
+
 def measure_ranks(programs, model, plan):
     """One process and as many ranks as it has threads, in turn; the one that is not measured is idle."""
     with (start_cluster(programs, "serve whole", model) as whole,
@@ -123,7 +134,12 @@ def measure_ranks(programs, model, plan):
             for _ in range(plan.rank_rounds):
                 sides["whole"].append(load_round(programs, whole, level, plan))
                 sides["split"].append(load_round(programs, split, level, plan))
-        return {"levels": levels, "ranks": THREADS}
+        say("ranks: one request alone")
+        alone = {"whole": [], "split": []}
+        for _ in range(plan.alone["rounds"]):
+            alone["whole"].append(measure_alone(programs, whole, plan))
+            alone["split"].append(measure_alone(programs, split, plan))
+        return {"levels": levels, "ranks": THREADS, "alone": {**alone, **plan.alone}}
 
 
 def measure_serving(programs, model, plan):

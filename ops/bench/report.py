@@ -124,13 +124,39 @@ def ranks_section(figures):
         for what, path, by in SERVED:
             whole, split = (scaled(middle(level[side], *path), by) for side in ("whole", "split"))
             rows.append((clients, what, cell(whole), cell(split), share(split, whole)))
-    head = ("clients", "figure", f"one process, {ranks['ranks']} threads", f"{ranks['ranks']} ranks, a thread each", "ranks ÷ process")
+    sides = (f"one process, {ranks['ranks']} threads", f"{ranks['ranks']} ranks, a thread each")
+    names = ["serve whole", "serve split", *(f"Cluster {clients}" for clients in ranks["levels"])]
     return "\n\n".join([
         "## Ranks beside one process",
         "The same load on a worker that computes the whole model and on one whose model is split over ranks of this host "
         "(tensor parallelism), as many threads in both; rounds in turn, medians over rounds. On one host ranks share its "
         "memory bandwidth and add two sums a layer, so one process is the measure of what the split costs.",
-        table(head, rows).replace("|---|---:|", "|---:|---|", 1), commands(figures, ["serve whole", "serve split"])])
+        table(("clients", "figure", *sides, "ranks ÷ process"), rows).replace("|---|---:|", "|---:|---|", 1),
+        commands(figures, names), *alone_part(figures, sides)])
+
+
+def spread(rounds, kind):
+    return f"{cell(min(one[kind] for one in rounds))} to {cell(max(one[kind] for one in rounds))}"
+
+
+def alone_rows(alone):
+    prompt = middle(alone["whole"], "prompt_tokens")
+    return ("prefill", f"prefill of {prompt:.0f} tokens"), ("decode", f"decode of {alone['tokens']} tokens")
+
+
+def alone_part(figures, sides):
+    alone, rows = figures["ranks"]["alone"], []
+    for kind, what in alone_rows(alone):
+        whole, split = middle(alone["whole"], kind), middle(alone["split"], kind)
+        rows.append((what, cell(whole), spread(alone["whole"], kind), cell(split), spread(alone["split"], kind),
+                     share(split, whole)))
+    return [
+        "One request alone, on the same two clusters: prefill is the prompt's tokens over the time of an answer of one "
+        f"token, decode what {alone['tokens']} tokens more of the same prompt take longer. Tokens/s, for which more is "
+        f"better: the median, the lowest and the highest of {alone['rounds']} rounds in turn, HTTP and the cluster within.",
+        "![One request alone](bench/charts/ranks.svg)",
+        table(("tokens/s", sides[0], "lowest to highest", sides[1], "lowest to highest", "ranks ÷ process"), rows),
+        commands(figures, ["alone"])]
 
 
 def gateway_section(figures):
@@ -216,6 +242,11 @@ def write_charts(figures, folder):
     draw("inter_token", "Inter-token latency", "ms, less is better", clients,
          [(f"{name} {quantile}", served(figures, side, ("gap_us", quantile), 1e3))
           for quantile in ("p50", "p99") for name, side in sides])
+    ranks = figures["ranks"]
+    draw("ranks", "Tokens a second of one request alone", "more is better",
+         [what for _, what in alone_rows(ranks["alone"])],
+         [(name, [middle(ranks["alone"][side], kind) for kind in ("prefill", "decode")])
+          for name, side in (("one process", "whole"), (f"{ranks['ranks']} ranks", "split"))])
     rates = figures["gateway"]["rates"]
     draw("requests_per_second", "One-token answers a second", "more is better",
          [f"{count} connection{'s' if count != '1' else ''}" for count in rates],
@@ -231,8 +262,8 @@ def write(figures, folder):
     note = ("Written by `ops/bench/run`, which measures all of it anew; below each table stand the commands behind it "
             "(programs in `build/release`, `build/release/ops/bench` and the folder that `ops/bench_peers/llama_cpp` "
             "prints; `MAYFLY_API_KEY` and `$PORT` from the cluster's `cluster.json`).")
-    sections = [section(figures) for section in (run_section, engine_section, serving_section, ranks_section, gateway_section,
-                                                 memory_section, parts_section)]
+    sections = [section(figures) for section in (run_section, engine_section, serving_section, ranks_section,
+                                                 gateway_section, memory_section, parts_section)]
     target.write_text("\n\n".join(["# Benchmarks", *caution(figures), note, *sections, kept]))
     write_charts(figures, folder / "bench/charts")
     return target
