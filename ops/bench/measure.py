@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import platform
@@ -18,6 +19,8 @@ THREADS = 2
 CONTEXT = 512  # tokens a slot of llama-server's: the prompt, the answer and room
 LEVELS = (1, 8, 32)
 RANK_LEVELS = (1, 8)
+SUMS = {"8 KiB": (8 << 10, 1000), "64 KiB": (64 << 10, 500), "1 MiB": (1 << 20, 150)}  # bytes, how many sums
+CARRIERS = ("shared_memory", "tcp", "sealing")
 FIGURES = ROOT / "var/bench/figures.json"
 
 
@@ -33,6 +36,8 @@ class Plan:
         self.engine_rounds = 1 if quick else 3
         self.rank_rounds = 1 if quick else 3
         self.alone = {"words": 70 if quick else 480, "tokens": 16 if quick else 128, "rounds": 1 if quick else 7}
+        self.sums = {size: (of, count // 10 if quick else count) for size, (of, count) in SUMS.items()}
+        self.sum_rounds = 1 if quick else 5
         self.one_token = {"requests": 100 if quick else 1000, "rounds": 1 if quick else 3}
         self.gateway = {"requests": 100 if quick else 1600, "rounds": 1 if quick else 2}
         self.link_trips = 1000 if quick else 10000
@@ -142,6 +147,22 @@ def measure_ranks(programs, model, plan):
         return {"levels": levels, "ranks": THREADS, "alone": {**alone, **plan.alone}}
 
 
+def measure_sums(programs, plan):
+    """One sum over two processes, by each of our carriers and by the peers, all in turn in every round."""
+    if not {0, 1} <= os.sched_getaffinity(0):
+        return None
+    ways = {carrier: functools.partial(programs.sums, "sums", carrier) for carrier in CARRIERS}
+    if programs.sum_peers:
+        ways |= {"open_mpi": functools.partial(programs.sums_by_open_mpi, "sums"),
+                 "gloo": functools.partial(programs.sums_by_gloo, "sums")}
+    taken = {size: {name: [] for name in ways} for size in plan.sums}
+    for _ in range(plan.sum_rounds):
+        for size, amount in plan.sums.items():
+            for name, way in ways.items():
+                taken[size][name].append(way(*amount))
+    return {"rounds": plan.sum_rounds, "sizes": taken}
+
+
 def measure_serving(programs, model, plan):
     with start_cluster(programs, "serve", model) as cluster:
         loaded = memory_of_cluster(cluster)
@@ -183,6 +204,8 @@ def measure(programs, model, plan):
     figures["serving"] = measure_serving(programs, model, plan)
     say("ranks")
     figures["ranks"] = measure_ranks(programs, model, plan)
+    say("sums over ranks")
+    figures["sums"] = measure_sums(programs, plan)
     say("gateway: one token")
     figures["gateway"] = measure_gateway(programs, plan)
     say("link")
@@ -198,12 +221,14 @@ def main():
     parser.add_argument("--build", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--peer", type=Path)
+    parser.add_argument("--sum-peers", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--render", action="store_true")
     options = parser.parse_args()
     into = ROOT / ("var/bench" if options.quick else "ops")
     if not options.render:
-        figures = measure(Programs(options.build, options.peer), options.model, Plan(options.quick))
+        programs = Programs(options.build, options.peer, options.sum_peers)
+        figures = measure(programs, options.model, Plan(options.quick))
         FIGURES.parent.mkdir(parents=True, exist_ok=True)
         kept = FIGURES.with_name("quick.json") if options.quick else FIGURES
         kept.write_text(json.dumps(figures, indent=1))

@@ -153,10 +153,38 @@ def alone_part(figures, sides):
     return [
         "One request alone, on the same two clusters: prefill is the prompt's tokens over the time of an answer of one "
         f"token, decode what {alone['tokens']} tokens more of the same prompt take longer. Tokens/s, for which more is "
-        f"better: the median, the lowest and the highest of {alone['rounds']} rounds in turn, HTTP and the cluster within.",
+        f"better: the median, the lowest and the highest of {alone['rounds']} rounds in turn, HTTP and the cluster "
+        "within.",
         "![One request alone](bench/charts/ranks.svg)",
         table(("tokens/s", sides[0], "lowest to highest", sides[1], "lowest to highest", "ranks ÷ process"), rows),
         commands(figures, ["alone"])]
+
+
+def sum_rows(sizes):
+    """Medians over rounds, and the best round's p50 beside: whoever sleeps in the kernel swings from run to run."""
+    for size, ways in sizes.items():
+        for what, key, choose in (("p50", "p50_us", statistics.median), ("p50 of the best round", "p50_us", min),
+                                  ("p99", "p99_us", statistics.median)):
+            of = {name: choose([one[key] for one in rounds]) for name, rounds in ways.items()}
+            yield (f"{size}, {what}", *(cell(of.get(name)) for name in ("shared_memory", "open_mpi")),
+                   share(of["shared_memory"], of.get("open_mpi")),
+                   *(cell(of.get(name)) for name in ("tcp", "sealing", "gloo")), share(of["tcp"], of.get("gloo")))
+
+
+def sums_section(figures):
+    sums, title = figures["sums"], "## Sums over ranks"
+    if sums is None:
+        return f"{title}\n\nNot measured: it needs processors 0 and 1."
+    has_peers = any("gloo" in ways for ways in sums["sizes"].values())
+    return "\n\n".join([
+        title,
+        "One sum over two ranks, a process each, each on a processor of its own (as mpirun has it; Gloo's, which have "
+        f"threads of their own, are free), µs at rank 0; medians over {sums['rounds']} rounds, all in turn in each. "
+        "Open MPI goes through shared memory, Gloo through TCP on loopback in clear; ours over TCP is encrypted, and what "
+        "sealing and opening alone take stands beside it. Less is better." +
+        ("" if has_peers else " Open MPI and Gloo are missing or left out; `ops/bench_peers/collectives` gets them."),
+        table(("µs", "shared memory", "Open MPI", "ours ÷ theirs", "TCP, encrypted", "of it cipher", "Gloo",
+               "ours ÷ theirs"), sum_rows(sums["sizes"])), commands(figures, ["sums"])])
 
 
 def gateway_section(figures):
@@ -260,10 +288,10 @@ def write(figures, folder):
     old = target.read_text() if target.exists() else ""
     kept = old[old.index(KEPT):] if KEPT in old else KEPT + "\n"
     note = ("Written by `ops/bench/run`, which measures all of it anew; below each table stand the commands behind it "
-            "(programs in `build/release`, `build/release/ops/bench` and the folder that `ops/bench_peers/llama_cpp` "
-            "prints; `MAYFLY_API_KEY` and `$PORT` from the cluster's `cluster.json`).")
+            "(programs in `build/release`, `build/release/ops/bench` and the folders that the scripts in "
+            "`ops/bench_peers` print; `MAYFLY_API_KEY` and `$PORT` from the cluster's `cluster.json`).")
     sections = [section(figures) for section in (run_section, engine_section, serving_section, ranks_section,
-                                                 gateway_section, memory_section, parts_section)]
+                                                 sums_section, gateway_section, memory_section, parts_section)]
     target.write_text("\n\n".join(["# Benchmarks", *caution(figures), note, *sections, kept]))
     write_charts(figures, folder / "bench/charts")
     return target

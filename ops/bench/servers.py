@@ -80,8 +80,8 @@ class LlamaServer:
 class Programs:
     """Runs the measuring programs, and remembers the command behind each figure."""
 
-    def __init__(self, build, peer):
-        self.build, self.peer = build, peer
+    def __init__(self, build, peer, sum_peers):
+        self.build, self.peer, self.sum_peers = build, peer, sum_peers
         self.commands = {}
 
     def _run(self, figure, program, arguments, environment=None, shown=None):
@@ -100,6 +100,18 @@ class Programs:
 
     def link(self, figure, trips):
         return self._run(figure, self.build / "ops/bench/bench_link", [trips])
+
+    def sums(self, figure, carrier, size, operations):
+        return self._run(figure, self.build / "ops/bench/bench_collective", [carrier, size, operations])
+
+    def sums_by_open_mpi(self, figure, size, operations):
+        as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+        two, amount = [*as_root, "--oversubscribe", "-n", "2"], [str(size), str(operations)]
+        return self._run(figure, Path("mpirun"), [*two, self.sum_peers / "mpi_all_reduce", *amount],
+                         shown=[*two, "mpi_all_reduce", *amount])
+
+    def sums_by_gloo(self, figure, size, operations):
+        return self._run(figure, self.sum_peers / "gloo_all_reduce", [size, operations])
 
     def llama_bench(self, figure, model, prefill, decode, threads, repeat):
         arguments = ["-m", model, "-p", prefill, "-n", decode, "-t", threads, "-r", repeat, "-o", "json"]
