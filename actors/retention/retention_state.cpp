@@ -134,17 +134,17 @@ messages::receipt_answer retention_state::answer_to(messages::receipt_query cons
   return answer;
 }
 
-void retention_state::ask(std::vector<lease_table::silence> const& silent) {
+void retention_state::ask(std::vector<lease_table::silence> const& silent, bool over) {
   for (auto const& lease : silent)
     for (auto const holder : lease.holders)
-      if (auto const peer = peers_.find(holder)) peer->send(messages::lease_forced{lease.request});
+      if (auto const peer = peers_.find(holder)) peer->send(messages::lease_forced{lease.request, over});
 }
 
 void retention_state::tick() {
   auto const now = options_.now();
   auto overdue = leases_.tick(now, unix_milliseconds());
-  ask(overdue.forced);
-  ask(overdue.asked);
+  ask(overdue.forced, false);
+  ask(overdue.asked, true);
   issue(std::move(overdue.unconfirmed));
   if (ledger_->unsaved() != 0) batch_begun();
   answer_waiting(now);

@@ -37,7 +37,7 @@ private:
   };
   void recover();
   void issue(lease_table::receipts bodies);
-  void ask(std::vector<lease_table::silence> const& silent);
+  void ask(std::vector<lease_table::silence> const& silent, bool over);
   void batch_begun();
   messages::bytes32 pseudonym(account_id account) const;
   messages::receipt_answer answer_to(messages::receipt_query const& asked);

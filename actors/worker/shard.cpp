@@ -18,7 +18,7 @@ shard_actor::behavior_type behaviour(shard_actor::stateful_pointer<shard_state> 
   return {
       [&state](take_seat const& seat) { state.take_seat(seat.offer); },
       [&state](leave_group const& word) { state.leave(word); },
-      [&state](received<m::lease_forced> const& got) { state.forced(got.message->request); },
+      [&state](received<m::lease_forced> const& got) { state.forced(*got.message); },
       [&state](cluster::peer_joined const& joined) { state.joined(joined); },
       [&state](cluster::peer_left const& left) { state.left(left.node); },
       [&state](cluster::process_exited const& exited) { state.left(exited.node); },

@@ -38,12 +38,12 @@ void shard_state::leave(leave_group const& word) {
   if (auto const rank = ranks_.find(word.model); rank != ranks_.end()) rank->second->leave(word.epoch);
 }
 
-void shard_state::forced(request_id request) {
+void shard_state::forced(messages::lease_forced const& word) {
   bool held = false;
-  for (auto const& [model, rank] : ranks_) held = rank->force(request) || held;
+  for (auto const& [model, rank] : ranks_) held = rank->force(word.request, word.over) || held;
   if (held) return; // its wipe is reported by rank 0, or by the rank as it leaves the group
   outbox_->report(
-      messages::holder_wiped{request, options_.self, messages::every_choice, 0, unix_milliseconds()});
+      messages::holder_wiped{word.request, options_.self, messages::every_choice, 0, unix_milliseconds()});
 }
 
 void shard_state::joined(cluster::peer_joined const& joined) {

@@ -16,7 +16,7 @@ public:
   void take_seat(std::shared_ptr<group_offer> const& offer);
   void leave(leave_group const& word);
   /// The request may be of any model here, or of none.
-  void forced(request_id request);
+  void forced(messages::lease_forced const& word);
   void joined(cluster::peer_joined const& joined);
   void left(node_id node);
   void tick();

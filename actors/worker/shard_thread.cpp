@@ -77,10 +77,10 @@ void shard_thread::leave(std::uint64_t epoch) {
   ended_epoch_ = std::max(ended_epoch_, epoch);
 }
 
-bool shard_thread::force(request_id request) {
+bool shard_thread::force(request_id request, bool over) {
   std::lock_guard const lock(mutex_);
   if (!holdings_.holds(request)) return false;
-  forced_.try_emplace(request, boot_clock::now() + rank_0_patience);
+  if (!over) forced_.try_emplace(request, boot_clock::now() + rank_0_patience);
   return true;
 }
 

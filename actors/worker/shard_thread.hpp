@@ -60,8 +60,8 @@ public:
   void form(std::shared_ptr<group_offer> offer);
   void leave(std::uint64_t epoch);
   /// Retention asks for a request's end: rank 0 has a moment to order it, then the group ends. False: this
-  /// rank holds nothing of it.
-  bool force(request_id request);
+  /// rank holds nothing of it. `over`: the answer is, so rank 0's order is on its way, and the group stays.
+  bool force(request_id request, bool over = false);
   /// What this rank says of its group, without what is the process's.
   messages::rank_report report() const;
 

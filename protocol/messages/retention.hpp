@@ -71,7 +71,9 @@ struct lease_closing {
 /// been over for a while: end it, wipe it, report, be it that nothing is held.
 struct lease_forced {
   request_id request;
-  static constexpr auto fields = field_list(field{1, "request", &lease_forced::request});
+  bool over = false; ///< the answer is, and not the lease: who holds something still wipes it in its time
+  static constexpr auto fields =
+      field_list(field{1, "request", &lease_forced::request}, field{2, "over", &lease_forced::over});
 };
 
 /// How a holder's share ended.

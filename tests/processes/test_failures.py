@@ -197,7 +197,7 @@ def test_a_worker_lost_amid_an_answer_that_is_not_streamed_costs_a_replay_only(o
         os.kill(wait_for(lambda: busiest_worker(own_cluster), 10, "a worker generates"), signal.SIGKILL)
         for each in answers:
             assert each.result().status_code == 200, each.result().text
-    wait_for(lambda: gateways_say(own_cluster, "replayed"), 5, "what it had begun was replayed")
+    wait_for(lambda: gateways_say(own_cluster, "replayed"), 20, "what it had begun was replayed")
     wait_for(own_cluster.no_lease_open, 10, "every lease is closed")
 
 

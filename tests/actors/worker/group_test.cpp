@@ -348,6 +348,20 @@ TEST_CASE("a rank that retention forces leaves its group where rank 0 does not e
   }
 }
 
+TEST_CASE("a rank that is asked what it holds of an answer that is over stays in its group") {
+  group_bench bench;
+  REQUIRE(bench.form(1).has_value());
+  bench.infer(50);
+  bench.runner.step(boot_clock::now());
+  CHECK_FALSE(bench.shard->force({{101}, 99}, true));
+  CHECK(bench.shard->force(bench.request, true));
+  std::this_thread::sleep_for(800ms); // longer than it waits for rank 0 where a lease is at its end
+  CHECK(bench.shard->report().formed);
+  bench.runner.cancel(bench.request, wipe_report::both, boot_clock::now());
+  CHECK(eventually([&] { return !bench.shard->force(bench.request, true); }));
+  CHECK_FALSE(bench.runner.group_lost());
+}
+
 TEST_CASE("a gateway that is lost has the wipes of every rank reported") {
   group_bench bench;
   REQUIRE(bench.form(1).has_value());
