@@ -103,6 +103,10 @@ void write_workers(exposition& out, cluster_status const& status) {
   figure("mayfly_worker_prefill_tokens_total", "counter", "Tokens prefilled.", &model_load::prefill_tokens);
   figure("mayfly_worker_decode_tokens_total", "counter", "Tokens generated.", &model_load::decode_tokens);
   figure("mayfly_worker_preemptions_total", "counter", "Sequences computed again.", &model_load::preemptions);
+  figure("mayfly_worker_weight_bytes", "gauge", "Weights that the worker holds.", &model_load::weight_bytes);
+  figure("mayfly_worker_kv_bytes", "gauge", "KV cache that the worker reserved.", &model_load::kv_bytes);
+  figure("mayfly_worker_device_bytes", "gauge",
+         "Memory of the device that holds both; 0: the host's holds them.", &model_load::device_bytes);
   using messages::worker_report;
   auto const of_worker = [&](std::string_view name, std::string_view help, auto member) {
     out.family(name, "gauge", help);

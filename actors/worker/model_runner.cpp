@@ -319,6 +319,9 @@ messages::model_load model_runner::load() const {
   load.prefill_tokens = figures.prefill_tokens;
   load.decode_tokens = figures.decode_tokens;
   load.preemptions = figures.preemptions;
+  load.weight_bytes = figures.weight_bytes;
+  load.kv_bytes = figures.kv_bytes;
+  load.device_bytes = figures.device_bytes;
   load.ready = !model_.group || model_.group->formed();
   return load;
 }

@@ -45,6 +45,12 @@ bool may_speak_in_clear(node_configuration const& node, gpu::seat const& seat) {
   return seat.meets_on_device() && node.nccl.spans_hosts && node.nccl.allow_unencrypted_nccl;
 }
 
+/// Where devices were at hand and it computes without: the operator may not expect that.
+void say_on_processors(name const& model, error const& why) {
+  if (why.number == 0) return; // there are none
+  event_log("computes_on_processors").with("model", model.view()).with("why", in_words(why));
+}
+
 result<void> load_whole(name const& id, gpu::engine_options options, node_configuration const& node,
                         loaded_models& into) {
   std::shared_ptr<actors::group_lead> group;
@@ -56,6 +62,8 @@ result<void> load_whole(name const& id, gpu::engine_options options, node_config
   }
   auto loaded = actors::load_worker_model(id, options);
   if (!loaded) return loaded.failure();
+  if (options.device.kind == gpu::device_kind::any && loaded->engine->figures().device_bytes == 0)
+    if (auto const usable = gpu::probe_cuda(options.device); !usable) say_on_processors(id, usable.failure());
   if (group) loaded->allow_unencrypted_nccl = may_speak_in_clear(node, *group->seat());
   loaded->group = std::move(group);
   into.whole.push_back(std::move(*loaded));
@@ -118,10 +126,7 @@ result<void> prepare_nccl(node_configuration& configuration, start_step& step) {
     auto const devices = asked.spans_hosts ? error{errc::configuration, "ranks span hosts", 0}
                                            : probe_devices(model, configuration);
     if (!devices) model.device = "cpu";
-    if (!devices && devices.failure().number != 0) // there are some
-      event_log("computes_on_processors")
-          .with("model", model.id.view())
-          .with("why", in_words(devices.failure()));
+    if (!devices) say_on_processors(model.id, devices.failure());
   }
   if (std::ranges::all_of(models, [](auto const& model) { return model.device == "cpu"; })) return {};
   gpu::nccl::network_request request{asked.spans_hosts, asked.interface, {}, asked.allow_unencrypted_nccl};

@@ -73,12 +73,16 @@ void print_join(json::object const& join) {
               << text_of(join, "key") << '\n';
 }
 
+double mebibytes(json::object const& figures, char const* key) { return number_in(figures, key) / (1 << 20); }
+
 std::string model_text(json::object const& model, std::string const& backend) {
   char text[256];
   auto const blocks = number_in(model, "kv_blocks");
-  std::snprintf(text, sizeof text, "%-32s %-14s %5.0f %7.0f %6.0f%%", text_of(model, "model").c_str(),
-                backend.c_str(), number_in(model, "running"), number_in(model, "waiting"),
-                blocks > 0 ? 100 * (1 - number_in(model, "kv_blocks_free") / blocks) : 0);
+  std::snprintf(
+      text, sizeof text, "%-32s %-14s %5.0f %7.0f %6.0f%% %9.1f %9.1f %9.0f", text_of(model, "model").c_str(),
+      backend.c_str(), number_in(model, "running"), number_in(model, "waiting"),
+      blocks > 0 ? 100 * (1 - number_in(model, "kv_blocks_free") / blocks) : 0,
+      mebibytes(model, "weight_bytes"), mebibytes(model, "kv_bytes"), mebibytes(model, "device_bytes"));
   return text;
 }
 
@@ -98,12 +102,12 @@ void print_worker(json::object const& node) {
   for (auto const& model : array_in(worker, "models"))
     std::printf("%-17s %s %9.0f\n", id.c_str(),
                 model_text(model.get_object(), text_of(worker, "backend")).c_str(),
-                number_in(worker, "resident_bytes") / (1 << 20));
+                mebibytes(worker, "resident_bytes"));
 }
 
 void print_workers(json::object const& cluster) {
-  std::printf("\n%-17s %-32s %-14s %5s %7s %7s %9s\n", "WORKER", "MODEL", "BACKEND", "RUNS", "WAITS", "KV",
-              "RES MiB");
+  std::printf("\n%-17s %-32s %-14s %5s %7s %7s %9s %9s %9s %9s\n", "WORKER", "MODEL", "BACKEND", "RUNS",
+              "WAITS", "KV", "WTS MiB", "KV MiB", "DEV MiB", "RES MiB");
   bool any = false;
   for (auto const& entry : array_in(cluster, "nodes")) {
     auto const& node = entry.get_object();
@@ -136,18 +140,17 @@ void print_groups(json::object const& cluster) {
     return std::tuple(one.model, one.leader, number_in(*one.rank, "rank"));
   });
   std::printf("\n%-32s %-6s %-17s %-14s %-9s %6s %9s %9s %9s %9s\n", "GROUP OF RANKS", "RANK", "NODE",
-              "CARRIER", "STATE", "EPOCH", "WTS MiB", "KV MiB", "RES MiB", "DEV MiB");
+              "CARRIER", "STATE", "EPOCH", "WTS MiB", "KV MiB", "DEV MiB", "RES MiB");
   bool in_clear = false;
   for (auto const& one : lines) {
     auto const& rank = *one.rank;
     auto const* formed = rank.if_contains("formed");
-    auto const mebibytes = [&](char const* key) { return number_in(rank, key) / (1 << 20); };
     std::printf("%-32s %.0f/%-4.0f %-17s %-14s %-9s %6.0f %9.1f %9.1f %9.0f %9.0f\n", one.model.c_str(),
                 number_in(rank, "rank"), number_in(rank, "ranks"), one.node.c_str(),
                 text_of(rank, "carrier").c_str(),
                 formed != nullptr && *formed == json::value(true) ? "formed" : "waiting",
-                number_in(rank, "epoch"), mebibytes("weight_bytes"), mebibytes("kv_bytes"),
-                mebibytes("resident_bytes"), mebibytes("device_bytes"));
+                number_in(rank, "epoch"), mebibytes(rank, "weight_bytes"), mebibytes(rank, "kv_bytes"),
+                mebibytes(rank, "device_bytes"), mebibytes(rank, "resident_bytes"));
     auto const* const clear = rank.if_contains("allow_unencrypted_nccl");
     in_clear = in_clear || (clear != nullptr && *clear == json::value(true));
   }

@@ -52,7 +52,10 @@ struct model_load {
   std::uint64_t prefill_tokens = 0; ///< since the worker started
   std::uint64_t decode_tokens = 0;
   std::uint64_t preemptions = 0;
-  bool ready = true; ///< false: a rank of its group is missing, and it is formed anew
+  bool ready = true;              ///< false: a rank of its group is missing, and it is formed anew
+  std::uint64_t weight_bytes = 0; ///< of this process: of a group, rank 0's
+  std::uint64_t kv_bytes = 0;     ///< reserved
+  std::uint64_t device_bytes = 0; ///< of the device that holds both; 0: the host's memory does
   static constexpr auto fields = field_list(
       field{1, "model", &model_load::model}, field{2, "running", &model_load::running},
       field{3, "waiting", &model_load::waiting}, field{4, "max_running", &model_load::max_running},
@@ -62,7 +65,9 @@ struct model_load {
       field{9, "context_tokens", &model_load::context_tokens},
       field{10, "prefill_tokens", &model_load::prefill_tokens},
       field{11, "decode_tokens", &model_load::decode_tokens},
-      field{12, "preemptions", &model_load::preemptions}, field{13, "ready", &model_load::ready});
+      field{12, "preemptions", &model_load::preemptions}, field{13, "ready", &model_load::ready},
+      field{14, "weight_bytes", &model_load::weight_bytes}, field{15, "kv_bytes", &model_load::kv_bytes},
+      field{16, "device_bytes", &model_load::device_bytes});
 };
 
 /// Worker -> every scheduler, gateway and operations peer, each 200 ms: soft state is rebuilt from it.

@@ -371,7 +371,7 @@ def test_a_refusal_is_a_sentence(cluster):
 
 def test_status_shows_processes_workers_and_totals(cluster):
     shown = cluster.mayfly("status")
-    for heading in ("PROCESS", "WORKER", "requests", "leases open", "tokens/s"):
+    for heading in ("PROCESS", "WORKER", "WTS MiB", "DEV MiB", "requests", "leases open", "tokens/s"):
         assert heading in shown
     status = cluster.status()
     assert {process["state"] for process in status["processes"]} == {"running"}

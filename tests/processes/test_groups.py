@@ -112,6 +112,8 @@ def test_status_and_metrics_show_groups_ranks_and_epochs():
         weights = TINY_MODEL.stat().st_size
         assert all(0.4 * weights < rank["weight_bytes"] < 0.7 * weights for rank in ranks)
         assert all(rank["kv_bytes"] > 0 and rank["resident_bytes"] > 0 for rank in ranks)
+        loads = cluster.loads()
+        assert len(loads) == 2 and all(0 < load["weight_bytes"] < 0.7 * weights and load["kv_bytes"] > 0 for load in loads)
         text = cluster.mayfly("status")
         assert "GROUP OF RANKS" in text and "1/2" in text and "formed" in text
         metrics = httpx.get(cluster.info()["admin_url"] + "/metrics", timeout=10).text

@@ -29,6 +29,7 @@ messages::worker_report report_of(std::uint64_t node, std::uint64_t decoded) {
   load.model = *name::parse("tiny");
   load.decode_tokens = decoded;
   load.prefill_tokens = 10 * decoded;
+  load.device_bytes = node << 30;
   report.models = {load};
   return report;
 }
@@ -94,6 +95,8 @@ TEST_CASE("metrics name each family once, with help, type and samples") {
                 "mayfly_worker_decode_tokens_total{node=\"0000000000000001\",model=\"tiny\"} 5\n"
                 "mayfly_worker_decode_tokens_total{node=\"0000000000000002\",model=\"tiny\"} 6\n");
   CHECK(family != std::string::npos);
+  CHECK(text.find("mayfly_worker_device_bytes{node=\"0000000000000002\",model=\"tiny\"} 2147483648\n") !=
+        std::string::npos);
   CHECK(text.find("mayfly_leases_open{node=\"0000000000000002\"} 3\n") != std::string::npos);
   CHECK(text.find("mayfly_tokens_per_second{phase=\"decode\"} 0\n") != std::string::npos);
   CHECK(text.find("# TYPE mayfly_leases_open") == text.rfind("# TYPE mayfly_leases_open"));
