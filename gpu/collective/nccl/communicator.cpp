@@ -32,6 +32,7 @@ struct communicator::state {
   std::uint64_t marks_done = 0;           ///< the watching thread's own, as is
   clock::time_point progress_at{};        ///< when that last changed
   std::atomic<bool> calling{false};       ///< an operation is being enqueued
+  std::atomic<bool> connecting{true};     ///< the first operations are
   std::timed_mutex
       calls; ///< held for each call that uses `raw`: not even NCCL's abort waits for one for ever
   raw_communicator raw = nullptr;
@@ -71,12 +72,16 @@ struct communicator::state {
     }
   }
 
+  std::chrono::milliseconds patience() const noexcept {
+    return connecting ? options.forming : options.patience;
+  }
+
   bool is_overdue() {
     auto const done = options.stream.marks_done ? options.stream.marks_done() : 0;
     if (std::exchange(marks_done, done) != done) progress_at = clock::now();
     auto const at = enqueued_at.load();
     auto const since = std::max(progress_at, clock::time_point(clock::duration(at)));
-    return at != 0 && clock::now() - since > options.patience && (calling || !options.stream.is_idle());
+    return at != 0 && clock::now() - since > patience() && (calling || !options.stream.is_idle());
   }
 
   /// An idle stream alone does not say that all went well: operations that failed leave it, too.
@@ -182,15 +187,17 @@ void communicator::enqueue(std::function<status(functions const&, raw_communicat
   state_->enqueued_at = clock::now().time_since_epoch().count();
   auto said = status::remote_error;
   {
-    std::unique_lock const lock(state_->calls, state_->options.patience);
+    std::unique_lock const lock(state_->calls, state_->patience());
     if (lock && !has_failed()) said = call(state_->api, state_->raw);
   }
   if (state_->options.stream.mark) state_->options.stream.mark();
-  if (said == status::in_progress) said = state_->settle(clock::now() + state_->options.patience);
+  if (said == status::in_progress) said = state_->settle(clock::now() + state_->patience());
   state_->enqueued_at = clock::now().time_since_epoch().count();
   state_->calling = false;
   if (said != status::success) abort();
 }
+
+void communicator::connected() noexcept { state_->connecting = false; }
 
 bool communicator::is_busy() const {
   state_->forget_done();

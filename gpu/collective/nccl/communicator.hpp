@@ -19,8 +19,10 @@ struct communicator_options {
   int rank = 0;
   int ranks = 1;
   unique_id id{};
-  std::chrono::milliseconds patience{1500}; ///< for what is enqueued, and for the end
-  std::chrono::milliseconds forming{1500};  ///< NCCL looks around in the machine then: seconds
+  /// For what is enqueued once `connected` was called, and for the end.
+  std::chrono::milliseconds patience{1500};
+  /// NCCL looks around in the machine then: seconds. The first operations connect, and have as long.
+  std::chrono::milliseconds forming{1500};
   device_stream stream;
   std::function<bool()> given_up; ///< asked while it forms: true ends that. Empty: never
   /// Called where NCCL hangs even when it is aborted: what waits for its device would wait for ever. Empty:
@@ -41,6 +43,9 @@ public:
 
   /// Enqueues by `call`, which gets NCCL's functions and the communicator. Nothing happens once it failed.
   void enqueue(std::function<status(functions const&, raw_communicator)> const& call);
+
+  /// The first operations are done: from now on what is enqueued has the patience alone.
+  void connected() noexcept;
 
   bool is_busy() const;
   bool has_failed() const noexcept;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 namespace mayfly::gpu {
@@ -18,7 +19,8 @@ using nccl::status;
 
 /// NCCL's buffers are rings of so many steps: the next operation continues where the last one ended.
 constexpr int ring_steps = 8;
-constexpr std::size_t rows_at_once = 32; // of a gathering: a call for each row and rank
+constexpr std::chrono::milliseconds glance{1}; // while the first operations connect
+constexpr std::size_t rows_at_once = 32;       // of a gathering: a call for each row and rank
 
 /// The first failure of a group of calls.
 class grouped_calls {
@@ -41,6 +43,22 @@ class nccl_collective final : public collective {
 public:
   nccl_collective(std::unique_ptr<nccl::communicator> group, nccl_options options)
       : options_(std::move(options)), group_(std::move(group)), gathered_(options_.size) {}
+
+  /// NCCL connects with the first operations: zeros go every way that sums and rows will go.
+  result<void> connect() {
+    sum(options_.zeros.data(), 1);
+    for (std::uint32_t from = 0; from < size(); ++from) send_zeros(from, 1);
+    while (group_->is_busy() && !group_->has_failed()) {
+      if (options_.given_up && options_.given_up()) {
+        group_->abort();
+        return error{errc::cancelled, "a group was given up while it formed", 0};
+      }
+      std::this_thread::sleep_for(glance);
+    }
+    if (group_->has_failed()) return error{errc::backend_failed, "ranks of a group did not connect", 0};
+    group_->connected();
+    return {};
+  }
 
   std::uint32_t rank() const noexcept override { return options_.rank; }
   std::uint32_t size() const noexcept override { return options_.size; }
@@ -164,8 +182,9 @@ result<std::unique_ptr<collective>> make_nccl_collective(nccl::functions const& 
                                               options.given_up, options.on_hang});
   wipe(options.id.bytes.data(), options.id.bytes.size());
   if (!group) return group.failure();
-  return std::unique_ptr<collective>(
-      std::make_unique<nccl_collective>(std::move(*group), std::move(options)));
+  auto made = std::make_unique<nccl_collective>(std::move(*group), std::move(options));
+  if (auto const connected = made->connect(); !connected) return connected.failure();
+  return std::unique_ptr<collective>(std::move(made));
 }
 
 } // namespace mayfly::gpu

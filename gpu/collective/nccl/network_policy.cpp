@@ -11,8 +11,9 @@ result<std::vector<std::pair<std::string, std::string>>> environment_for(network
       {"NCCL_CONF_FILE", "/dev/null"},
       {"NCCL_DEBUG", "NONE"},
       {"NCCL_DEBUG_FILE", "/dev/null"},
-      {"NCCL_RAS_ENABLE", "0"}}; // it would listen on a port, and speak to the other ranks' processes
-  if (!request.spans_hosts) {    // ranks of a host meet over loopback alone
+      {"NCCL_RAS_ENABLE", "0"},       // it would listen on a port, and speak to the other ranks' processes
+      {"NCCL_RUNTIME_CONNECT", "0"}}; // sums connect as the group is formed, not with the first of them
+  if (!request.spans_hosts) {         // ranks of a host meet over loopback alone
     made.emplace_back("NCCL_SOCKET_IFNAME", "=lo");
     return made;
   }

@@ -83,6 +83,32 @@ TEST_CASE("a NCCL operation that hangs, blocks or fails fails the group within t
   CHECK(all_end_within(bound));
 }
 
+TEST_CASE("NCCL connects with its first operations, which have the time of forming") {
+  auto const formed = [](milliseconds forming) {
+    bad_mood const mood(misbehaviour::operation_is_slow); // 50 ms each
+    auto options = options_for(0, 1, *nccl::make_unique_id(fake_api()), milliseconds(5));
+    options.forming = forming;
+    options.stream.marks_done = nullptr; // nothing shows that it goes on
+    return make_nccl_collective(fake_api(), options);
+  };
+  CHECK(formed(milliseconds(20)).failure().code == errc::backend_failed);
+  auto const made = formed(patient);
+  REQUIRE(made.has_value());
+  float number = 1;
+  bad_mood const mood(misbehaviour::operation_is_slow);
+  (*made)->all_reduce(&number, 1);
+  CHECK(settled(**made) == collective_state::failed); // and after that the patience
+}
+
+TEST_CASE("a NCCL group that does not connect is given up") {
+  bad_mood const mood(misbehaviour::operation_hangs);
+  auto options = options_for(0, 1, *nccl::make_unique_id(fake_api()), milliseconds(60'000));
+  auto const until = steady::now() + short_patience;
+  options.given_up = [until] { return steady::now() > until; };
+  CHECK(make_nccl_collective(fake_api(), options).failure().code == errc::cancelled);
+  CHECK(all_end_within(bound));
+}
+
 TEST_CASE("operations that are slow, and not stuck, fail no group however many wait in the stream") {
   auto own = std::move(*alone(short_patience));
   bad_mood const mood(misbehaviour::operation_is_slow); // half the patience each
@@ -186,11 +212,11 @@ TEST_CASE(
 TEST_CASE("a rank's environment pins NCCL to its interface, keeps it off InfiniBand and quiet") {
   using setting = std::pair<std::string, std::string>;
   auto const made = *nccl::environment_for({true, "wg0", "wireguard", false});
-  for (auto const& expected :
-       {setting{"NCCL_SOCKET_IFNAME", "=wg0"}, setting{"NCCL_NET", "Socket"}, setting{"NCCL_IB_DISABLE", "1"},
-        setting{"NCCL_NET_PLUGIN", "none"}, setting{"NCCL_DEBUG", "NONE"},
-        setting{"NCCL_DEBUG_FILE", "/dev/null"}, setting{"NCCL_CONF_FILE", "/dev/null"},
-        setting{"NCCL_RAS_ENABLE", "0"}, setting{"NCCL_MNNVL_ENABLE", "0"}})
+  for (auto const& expected : {setting{"NCCL_SOCKET_IFNAME", "=wg0"}, setting{"NCCL_NET", "Socket"},
+                               setting{"NCCL_IB_DISABLE", "1"}, setting{"NCCL_NET_PLUGIN", "none"},
+                               setting{"NCCL_DEBUG", "NONE"}, setting{"NCCL_DEBUG_FILE", "/dev/null"},
+                               setting{"NCCL_CONF_FILE", "/dev/null"}, setting{"NCCL_RAS_ENABLE", "0"},
+                               setting{"NCCL_RUNTIME_CONNECT", "0"}, setting{"NCCL_MNNVL_ENABLE", "0"}})
     CHECK(std::ranges::count(made, expected) == 1);
   auto const within = *nccl::environment_for({false, "", "", false});
   CHECK(std::ranges::count(within, setting{"NCCL_SOCKET_IFNAME", "=lo"}) == 1);
