@@ -46,6 +46,7 @@ public:
       : memory_(std::move(memory)), control_(memory_.control()), options_(std::move(options)) {}
   ~shared_memory_collective() override {
     wipe_own();
+    if (poll() == collective_state::failed) wipe_ended();
     for (int const process : options_.processes)
       if (process >= 0) ::close(process);
   }
@@ -237,6 +238,15 @@ private:
   }
 
   std::span<float> slot(std::uint32_t of) const noexcept { return memory_.slot(of, operations_ % 2); }
+
+  /// Those of ranks that were killed, too: nobody else will.
+  void wipe_ended() noexcept {
+    for (std::uint32_t other = 0; other < size(); ++other)
+      for (std::uint32_t parity = 0; parity < 2 && has_ended(other); ++parity) {
+        auto const left = memory_.slot(other, parity);
+        wipe(left.data(), left.size_bytes());
+      }
+  }
 
   void wipe_own() noexcept {
     for (std::uint32_t parity = 0; parity < 2; ++parity) {

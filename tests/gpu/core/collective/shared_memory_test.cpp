@@ -97,6 +97,9 @@ TEST_CASE("a rank whose process is killed is seen at once") {
   while ((*own)->poll() == collective_state::ok) add_once(**own); // ends long before the patience of a minute
   CHECK((*own)->failure().failure().number == 1);
   waitpid(child, nullptr, 0);
+  CHECK(nonzero(*memory, 2) > 0);
+  own->reset();
+  CHECK(nonzero(*memory, 2) == 0); // what it left, too
 }
 
 TEST_CASE("what is no segment is refused") {
