@@ -41,6 +41,9 @@ public:
     return ++epoch_;
   }
 
+  /// Another host's ranks have seen this epoch, of an earlier process here: the next one is later.
+  void at_least(std::uint64_t epoch) { epoch_ = std::max(epoch_, epoch); }
+
   bool formed() const noexcept { return formed_at_.has_value(); }
   std::uint64_t epoch() const noexcept { return epoch_; } ///< of the last group
   std::size_t ranks() const noexcept { return wanting_.size(); }

@@ -128,6 +128,7 @@ void supervisor::host_waits(std::size_t host, messages::ranks_wait const& word) 
   if (!leads_hosts() || !known || word.nodes.size() != layout.hosts()[host].ranks) return;
   auto& group = group_of(word.model);
   if (group.formed() && word.after < group.epoch()) return; // it crossed the call to meet
+  group.at_least(word.after);
   spanning_[word.model].nodes[host] = word.nodes;
   auto const first = layout.first_rank(host);
   for (auto rank = first; rank < first + layout.hosts()[host].ranks; ++rank)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import stat
 import statistics
 import subprocess
 import time
@@ -15,7 +16,7 @@ import shaped_models
 from cluster import BINARY, ROOT, TINY_MODEL, Cluster, wait_for
 from test_failures import SIGNALS, check_recovery, ends_well, events, start_load
 
-ROUNDS = int(os.environ.get("MAYFLY_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("MAYFLY_ROUNDS", "3"))
 DEFAULT_MODEL = ROOT / "var/models/smollm2-135m-instruct-q4_1.gguf"
 PROMPTS = ["The capital of France is", "A short story about a lighthouse:", "1, 2, 3, 4,", "{\"name\": \"Ada\", \"age\":"]
 
@@ -111,7 +112,9 @@ def test_status_and_metrics_show_groups_ranks_and_epochs():
         assert len(leaders) == 2 and leaders == {rank["node"] for rank in ranks if rank["rank"] == 0}
         weights = TINY_MODEL.stat().st_size
         assert all(0.4 * weights < rank["weight_bytes"] < 0.7 * weights for rank in ranks)
-        assert all(rank["kv_bytes"] > 0 and rank["resident_bytes"] > 0 for rank in ranks)
+        assert all(rank["kv_bytes"] > 0 for rank in ranks)
+        if os.stat("/").st_mode & stat.S_IXOTH:  # else /proc says nothing to a rank, which is not root
+            assert all(rank["resident_bytes"] > 0 for rank in ranks)
         loads = cluster.loads()
         assert len(loads) == 2 and all(0 < load["weight_bytes"] < 0.7 * weights and load["kv_bytes"] > 0 for load in loads)
         text = cluster.mayfly("status")
@@ -170,6 +173,11 @@ def lose_a_rank(cluster, role, sign):
     return clients, min(line["time_ms"] / 1000 - begin for line in lost if line["epoch"] == before)
 
 
+def check_noticed(seconds):
+    """How long each loss took to be noticed; a machine that was itself held up in one round notices late."""
+    assert statistics.median(seconds) <= 2 and max(seconds) <= 5, f"the group failed after {seconds} s"
+
+
 @SIGNALS
 @pytest.mark.parametrize("role", ["worker", "shard"])
 def test_a_lost_rank_hangs_no_client_and_leaves_no_lease_open(role, sign):
@@ -181,8 +189,7 @@ def test_a_lost_rank_hangs_no_client_and_leaves_no_lease_open(role, sign):
             for client in clients:
                 ends_well(client)
             check_recovery(cluster, clients)
-        # A machine that was itself held up notices late.
-        assert statistics.median_low(noticed) <= 2, f"the group failed after {noticed} s"
+        check_noticed(noticed)
 
 
 def test_requests_that_come_while_a_group_is_formed_anew_are_answered():

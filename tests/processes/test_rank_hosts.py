@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import statistics
 import subprocess
 import threading
 import time
@@ -12,7 +11,7 @@ import time
 import pytest
 from cluster import BINARY, TINY_MODEL, Cluster, wait_for
 from test_failures import SIGNALS, events
-from test_groups import PROMPTS, ROUNDS, answers, check_alike, formed_epoch, rank_reports
+from test_groups import PROMPTS, ROUNDS, answers, check_alike, check_noticed, formed_epoch, rank_reports
 from test_hosts import ADDRESSES, HERE, THERE, http, ip, on, two_hosts  # noqa: F401
 
 FIRST_PORT, SEED_PORT = 7500, 7450
@@ -138,7 +137,7 @@ def test_a_rank_lost_on_either_host_is_survived(two_hosts, tmp_path, side, sign)
                 check_formed_anew(first, before)
             noticed.append(min(lost_at(first, before)) - begin)
             check_settled(first)
-        assert statistics.median_low(noticed) <= 2, f"the group failed after {noticed} s"
+        check_noticed(noticed)
 
 
 def cut(how):
@@ -168,7 +167,7 @@ def test_a_partition_fails_the_group_at_once_and_leases_close_when_it_mends(two_
                 noticed.append(max(min(lost_at(host, before)) - begin for host in (first, second)))
                 check_formed_anew(first, before)
             check_settled(first)
-        assert statistics.median_low(noticed) <= 2, f"the group failed after {noticed} s"
+        check_noticed(noticed)
 
 
 def test_a_group_over_a_line_that_loses_packets_serves_or_is_formed_anew(two_hosts, tmp_path):  # noqa: F811
@@ -193,3 +192,20 @@ def test_the_other_hosts_supervisor_may_be_killed_and_started_anew(two_hosts, tm
                      ready_within=None):
             check_formed_anew(first, before)
             check_settled(first)
+
+
+def test_the_first_hosts_supervisor_may_be_killed_and_started_anew(two_hosts, tmp_path):  # noqa: F811
+    with split_over_hosts(tmp_path) as (first, second):
+        for _ in range(3):  # epochs that the second host has seen, and the first one's next process has not
+            before = wait_for(lambda: formed_epoch(first), 20, "the group is formed")
+            os.kill(second.pids("shard")[0], signal.SIGKILL)
+            check_formed_anew(first, before)
+        before = wait_for(lambda: formed_epoch(first), 20, "the group is formed")
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait(10)
+        with Cluster("--config", str(first.directory / "hosts.toml"), "--worker-host", ADDRESSES[HERE], "--listen",
+                     f"{ADDRESSES[HERE]}:{SEED_PORT}", models=(), directory=first.directory, command_prefix=on(HERE),
+                     ready_within=30) as again:
+            assert formed_epoch(again) == before + 1, "no epoch is given twice"
+            assert len(answer_here(again, PROMPTS[0])[0]) == 24
+            check_settled(again)

@@ -66,6 +66,16 @@ TEST_CASE("groups that end at once are formed with longer and longer pauses, up 
   CHECK(group.next(now + 11s).has_value());
 }
 
+TEST_CASE("an epoch that another host's ranks have seen is not given again") {
+  rank_group group(1);
+  group.at_least(7);
+  group.wants(0, start);
+  CHECK(group.next(start) == 8);
+  group.at_least(3);
+  group.wants(0, start + 60s);
+  CHECK(group.next(start + 60s) == 9);
+}
+
 TEST_CASE("a rank that there is not changes nothing") {
   rank_group group(1);
   group.wants(7, start);
