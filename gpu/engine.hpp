@@ -143,6 +143,9 @@ public:
 
   /// Erases scratch that outlives steps; call when idle and before reporting a wipe.
   virtual void scrub() = 0;
+  /// False where the device failed a wipe: what it held of ended sequences may lie there still, and nobody
+  /// may be told otherwise. The end of the process erases it.
+  virtual bool wiped() const noexcept = 0;
 
   virtual engine_figures figures() const noexcept = 0;
   virtual std::uint32_t vocabulary_size() const noexcept = 0;

@@ -134,7 +134,8 @@ void engine_thread::run(engine_command& command) {
   } else if (auto* formed = std::get_if<form_command>(&command)) {
     form(std::move(*formed->offer));
   } else if (auto const* left = std::get_if<leave_command>(&command)) {
-    if (runner_.group() == nullptr || runner_.group()->epoch() != left->epoch) return;
+    auto const* const group = runner_.group();
+    if (group == nullptr || group->epoch() != left->epoch || !group->formed()) return; // it has left already
     leave_group(now);
   } else {
     runner_.tick(now);

@@ -70,14 +70,25 @@ void model_runner::infer(cluster::peer_ref const& from, std::shared_ptr<messages
   auto const handle = model_.engine->submit(std::move(*prepared));
   if (!handle) return refuse(from, id, number, handle.failure());
   choice.submitted = boot_clock::now();
-  messages::admission admitted{id, number, 0, 0, choice.prompt_tokens};
-  if (model_.group) {
-    auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(choice.ends_at - now);
-    model_.group->hold(id, choice.prompt_tokens, left);
-    admitted.ranks = model_.group->others();
+  try {
+    admit(*handle, std::move(choice), now);
+  } catch (std::exception const&) { // memory ran out, and nobody has heard of it
+    (void)model_.engine->cancel(*handle);
+    choices_.erase(*handle);
+    throw;
   }
-  from->send(std::move(admitted));
-  choices_.emplace(*handle, std::move(choice));
+}
+
+void model_runner::admit(gpu::sequence_handle handle, running_choice choice, deadline now) {
+  messages::admission admitted{choice.request, choice.choice, 0, 0, choice.prompt_tokens};
+  auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(choice.ends_at - now);
+  auto const gateway = choice.gateway;
+  choices_.emplace(handle, std::move(choice));
+  if (model_.group) {
+    admitted.ranks = model_.group->others();
+    model_.group->hold(admitted.request, admitted.prompt_tokens, left);
+  }
+  gateway->send(std::move(admitted));
 }
 
 result<gpu::sequence_request> model_runner::prepare(messages::infer const& request,
@@ -125,13 +136,18 @@ result<void> model_runner::form_group(group_offer offer) {
 void model_runner::leave_group(deadline now) {
   fail_all(errc::worker_lost, now);
   model_.group->leave();
-  model_.engine->scrub();
+  scrub();
 }
 
 void model_runner::end_process() {
   for (auto const& [handle, choice] : choices_) (void)model_.engine->cancel(handle);
   model_.engine->scrub();
-  model_.group->seat()->end_process();
+  model_.end_process();
+}
+
+void model_runner::scrub() {
+  model_.engine->scrub();
+  if (!model_.engine->wiped()) end_process();
 }
 
 void model_runner::credit(messages::credit const& credit) {
@@ -228,6 +244,7 @@ void model_runner::end_choice(gpu::sequence_handle handle, finish_reason reason,
 void model_runner::report_endings(wipe_report report, deadline now) {
   if (endings_.empty()) return;
   model_.engine->scrub();
+  if (!model_.engine->wiped()) return end_process(); // its leases close with it
   for (auto& ended : endings_) report_ending(ended, report, now);
   endings_.clear();
 }

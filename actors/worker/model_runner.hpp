@@ -11,7 +11,9 @@
 #include "gpu/engine.hpp"
 #include "protocol/base/clock.hpp"
 
+#include <cstdlib>
 #include <deque>
+#include <functional>
 #include <unordered_map>
 
 namespace mayfly::actors {
@@ -24,6 +26,8 @@ struct worker_model {
   std::uint32_t max_running = 64;      ///< the engine's max_sequences and max_queued, for the reports
   std::uint32_t max_waiting = 256;
   bool allow_unencrypted_nccl = false; ///< the operator's setting, for the reports
+  /// How this process ends where nothing else erases what its device holds: by default at once.
+  std::function<void()> end_process = [] { std::_Exit(EXIT_FAILURE); };
 };
 
 /// Whom a cancelled choice's wipe is reported to.
@@ -55,8 +59,8 @@ public:
   void step(deadline now);
   /// After an exception: everything ends as failed.
   void fail_all(errc code, deadline now);
-  /// Erases scratch; call before the thread blocks.
-  void scrub() { model_.engine->scrub(); }
+  /// Erases scratch; call before the thread blocks. Ends the process where the device does not confirm it.
+  void scrub();
 
   /// A group of ranks is formed; without one nothing is admitted. Errors: those of group_lead::form.
   result<void> form_group(group_offer offer);
@@ -111,6 +115,7 @@ private:
     deadline at;
   };
 
+  void admit(gpu::sequence_handle handle, running_choice choice, deadline now);
   result<gpu::sequence_request> prepare(messages::infer const& request, running_choice& choice) const;
   bool is_running(request_id request, std::uint32_t choice) const;
   bool is_running(request_id request) const;

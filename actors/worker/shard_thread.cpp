@@ -79,7 +79,8 @@ void shard_thread::leave(std::uint64_t epoch) {
 
 bool shard_thread::force(request_id request, bool over) {
   std::lock_guard const lock(mutex_);
-  if (!holdings_.holds(request)) return false;
+  // Amid an order it may not have read yet what it holds; retention asks again.
+  if (!holdings_.holds(request)) return over && pulse_->busy_since != 0;
   if (!over) forced_.try_emplace(request, boot_clock::now() + rank_0_patience);
   return true;
 }
@@ -229,7 +230,7 @@ void shard_thread::part() {
   leader_ = nullptr;
   bool const wiped = model_.engine->forget().has_value() && !traces;
   wipe_stack();
-  if (traces) model_.seat->end_process(); // without a word of what it cannot vouch for
+  if (!wiped) model_.seat->end_process(); // without a word of what it cannot vouch for
   std::unique_lock lock(mutex_);
   auto const reports = holdings_.forget(self_, model_.engine->kv_block_bytes(),
                                         model_.engine->figures().kv_block_tokens, unix_milliseconds());
@@ -240,7 +241,6 @@ void shard_thread::part() {
   auto const last = report_.epoch;
   bool const goes_on = !stopping_;
   lock.unlock();
-  // What a failing device may still hold stays open, until this process ends.
   if (wiped)
     for (auto const& report : reports) outbox_->report(report);
   if (goes_on) wants_(model_.model, last, {});

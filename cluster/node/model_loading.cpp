@@ -30,14 +30,11 @@ gpu::engine_options options_of(model_configuration const& model, node_configurat
   return options;
 }
 
-/// NCCL's buffers of a failed group are erased with the process alone; its leases close with it, and the
-/// supervisor starts another.
-void ends_loudly(gpu::seat& seat) {
-  seat.ends_process_by([] {
-    event_log("rank_ends")
-        .with("why", "a group failed on its devices, whose buffers the end of the process erases");
-    std::_Exit(EXIT_FAILURE);
-  });
+/// What a device that failed holds, NCCL's buffers among it, is erased with the process alone; its leases
+/// close with it, and the supervisor starts another.
+[[noreturn]] void end_loudly() {
+  event_log("worker_ends").with("why", "a device failed, and the end of the process erases what it holds");
+  std::_Exit(EXIT_FAILURE);
 }
 
 /// The operator's setting, where it may matter to this rank.
@@ -56,7 +53,7 @@ result<void> load_whole(name const& id, gpu::engine_options options, node_config
   std::shared_ptr<actors::group_lead> group;
   if (options.part.ranks > 1) {
     group = std::make_shared<actors::group_lead>(options.part.ranks);
-    ends_loudly(*group->seat());
+    group->seat()->ends_process_by(end_loudly);
     options.part.group = group->seat();
     options.part.others = group;
   }
@@ -66,6 +63,7 @@ result<void> load_whole(name const& id, gpu::engine_options options, node_config
     if (auto const usable = gpu::probe_cuda(options.device); !usable) say_on_processors(id, usable.failure());
   if (group) loaded->allow_unencrypted_nccl = may_speak_in_clear(node, *group->seat());
   loaded->group = std::move(group);
+  loaded->end_process = end_loudly;
   into.whole.push_back(std::move(*loaded));
   return {};
 }
@@ -73,7 +71,7 @@ result<void> load_whole(name const& id, gpu::engine_options options, node_config
 result<void> load_shard(name const& id, gpu::engine_options options, node_configuration const& node,
                         loaded_models& into) {
   auto const seat = std::make_shared<gpu::seat>(options.part.rank, options.part.ranks);
-  ends_loudly(*seat);
+  seat->ends_process_by(end_loudly);
   options.part.group = seat;
   auto engine = gpu::shard_engine::load(options);
   if (!engine) return engine.failure();

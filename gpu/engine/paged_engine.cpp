@@ -115,6 +115,8 @@ std::span<sequence_event> paged_engine::step() {
 
 result<void> paged_engine::advance() {
   if (kv_in_doubt_) {
+    bool const used = std::ranges::any_of(table_, [](auto const& entry) { return entry.second->running; });
+    if (used) return error{errc::backend_failed, "the device failed a wipe", 0};
     if (auto const wiped = pool_.wipe_all(); !wiped) return wiped;
     kv_in_doubt_ = false;
   }

@@ -27,6 +27,7 @@ public:
   bool has_work() const noexcept override;
   std::span<sequence_event> step() override;
   void scrub() override;
+  bool wiped() const noexcept override { return !kv_in_doubt_; }
   engine_figures figures() const noexcept override;
   std::uint32_t vocabulary_size() const noexcept override {
     return executor_.network().parameters().vocabulary;

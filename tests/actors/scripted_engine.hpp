@@ -18,7 +18,8 @@ struct engine_script {
 /// What a test watches while the engine's thread runs.
 struct engine_traces {
   std::atomic<std::uint32_t> submitted{0}, cancelled{0}, scrubs{0}, steps{0}, generated{0};
-  std::atomic<bool> hold{false}; ///< no sequence advances
+  std::atomic<bool> hold{false};          ///< no sequence advances
+  std::atomic<bool> fails_to_wipe{false}; ///< as a device that failed
 };
 
 class scripted_engine final : public gpu::engine {
@@ -59,6 +60,7 @@ public:
     return events_;
   }
   void scrub() override { ++traces_->scrubs; }
+  bool wiped() const noexcept override { return !traces_->fails_to_wipe; }
   gpu::engine_figures figures() const noexcept override {
     gpu::engine_figures figures;
     figures.running = static_cast<std::uint32_t>(sequences_.size());

@@ -36,7 +36,6 @@ gpu::device_choice const devices{gpu::device_kind::cuda, 0, MAYFLY_TEST_PLUGINS 
 
 worker_model first_rank(gpu::device_choice const& device) {
   auto const lead = std::make_shared<group_lead>(2);
-  lead->seat()->ends_process_by(end_process);
   auto options = options_of(256);
   options.device = device;
   options.part = {0, 2, lead->seat(), lead};
@@ -47,6 +46,7 @@ worker_model first_rank(gpu::device_choice const& device) {
   model.engine = std::move(*engine);
   model.language = std::make_shared<byte_language>();
   model.group = lead;
+  model.end_process = end_process;
   return model;
 }
 
@@ -61,6 +61,26 @@ shard_model second_rank(std::uint32_t context_tokens, gpu::device_choice const& 
   return {named("scripted"), std::move(*engine), place};
 }
 
+/// Its device fails as the group ends.
+class failing_shard final : public gpu::shard_engine {
+public:
+  explicit failing_shard(std::unique_ptr<gpu::shard_engine> real) : real_(std::move(real)) {}
+  result<void> step(gpu::step_batch const& batch) override { return real_->step(batch); }
+  result<void> wipe(std::span<std::uint32_t const> blocks, gpu::wipe_extent extent) override {
+    return real_->wipe(blocks, extent);
+  }
+  result<void> forget() override {
+    (void)real_->forget();
+    return error{errc::backend_failed, "as the test says", 0};
+  }
+  gpu::engine_figures figures() const noexcept override { return real_->figures(); }
+  std::size_t kv_block_bytes() const noexcept override { return real_->kv_block_bytes(); }
+  literal backend_name() const noexcept override { return real_->backend_name(); }
+
+private:
+  std::unique_ptr<gpu::shard_engine> real_;
+};
+
 struct group_bench {
   explicit group_bench(std::uint32_t second_context_tokens = 256,
                        gpu::device_choice const& first = processors,
@@ -68,8 +88,14 @@ struct group_bench {
       : lead(std::make_unique<model_runner>(first_rank(first), first_node, outbox)) {
     outbox.joined(retention);
     shard_outbox.joined(retention);
+    seat_second([&](auto const&) { return second_rank(second_context_tokens, second); });
+  }
+
+  /// `change` makes the model of the other rank out of the usual one.
+  void seat_second(std::function<shard_model(shard_model)> const& change) {
+    wished = 0;
     shard = std::make_unique<shard_thread>(
-        second_rank(second_context_tokens, second), second_node, shard_outbox, pulse,
+        change(second_rank(256)), second_node, shard_outbox, pulse,
         [this](name const&, std::uint64_t after, auto const&) { wished = after + 1; });
     CHECK(eventually([&] { return wished == 1; }));
   }
@@ -230,6 +256,22 @@ TEST_CASE("what a group that fails on its devices leaves is erased by its proces
     CHECK(eventually([&] { return bench.wished == 2; }));
     CHECK(ended_processes == 0);
   }
+}
+
+TEST_CASE("a rank whose device fails to wipe as the group ends, ends its process, and reports nothing") {
+  ended_processes = 0;
+  group_bench bench;
+  bench.seat_second([](shard_model model) {
+    model.engine = std::make_unique<failing_shard>(std::move(model.engine));
+    return model;
+  });
+  REQUIRE(bench.form(1).has_value());
+  bench.infer(50);
+  bench.runner.step(boot_clock::now());
+  bench.shard->leave(1);
+  CHECK(eventually([&] { return bench.wished == 2; }));
+  CHECK(ended_processes == 1);
+  CHECK(bench.retention->size() == 0);
 }
 
 TEST_CASE("rank 0 that ends while the ranks meet on their devices is not waited for") {

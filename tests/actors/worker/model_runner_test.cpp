@@ -4,6 +4,7 @@
 #include "tests/actors/scripted_engine.hpp"
 
 #include <catch2/catch.hpp>
+#include <new>
 
 using namespace mayfly;
 using namespace mayfly::actors;
@@ -12,9 +13,19 @@ using messages::finish_reason;
 
 namespace {
 
+struct peer_out_of_memory final : cluster::peer {
+  peer_out_of_memory() : peer(node_id{100}, only(role::gateway)) {}
+  void deliver(cluster::parcel) const override { throw std::bad_alloc(); }
+};
+
 struct runner_bench {
-  explicit runner_bench(engine_script script = {})
-      : runner(scripted_model(script, traces), node_id{1}, outbox) {}
+  explicit runner_bench(engine_script script = {}) : runner(model(script), node_id{1}, outbox) {}
+
+  worker_model model(engine_script script) {
+    auto made = scripted_model(script, traces);
+    made.end_process = [this] { ++ended; };
+    return made;
+  }
 
   messages::infer ask(std::uint32_t max_tokens, std::uint64_t serial = 1) const {
     auto infer = completion("scripted", "hello", max_tokens);
@@ -47,6 +58,7 @@ struct runner_bench {
   std::shared_ptr<recording_peer> retention = make_peer(101, only(role::retention));
   retention_outbox outbox;
   deadline now{1h};
+  int ended = 0;
   model_runner runner;
 };
 
@@ -214,6 +226,30 @@ TEST_CASE("a wipe is reported with its bytes, after scratch is scrubbed") {
   // The engine's share, the prompt as text and as tokens, two tokens and their text.
   CHECK(bench.finished()->wiped_bytes == 1000 + 5 + 5 * 4 + 2 * 4 + 2);
   CHECK(bench.finished()->wiped_at_unix_ms > 0);
+}
+
+TEST_CASE("where the device fails a wipe the process ends, and nobody hears that it was done") {
+  runner_bench bench;
+  bench.outbox.joined(bench.retention);
+  bench.infer(bench.ask(2));
+  bench.runner.step(bench.now);
+  bench.traces->fails_to_wipe = true;
+  SECTION("of a sequence that came to its end") { bench.runner.step(bench.now); }
+  SECTION("of one that is cancelled") { bench.runner.cancel({{100}, 1}, wipe_report::both, bench.now); }
+  SECTION("of scratch, before the thread waits") { bench.runner.scrub(); }
+  CHECK(bench.ended == 1);
+  CHECK(bench.gateway->all<messages::finished>().empty());
+  CHECK(bench.retention->size() == 0);
+}
+
+TEST_CASE("a sequence whose admission cannot be told is not kept") {
+  runner_bench bench;
+  auto const deaf = std::make_shared<peer_out_of_memory>();
+  CHECK_THROWS_AS(bench.runner.infer(deaf, std::make_shared<messages::infer const>(bench.ask(8)), bench.now),
+                  std::bad_alloc);
+  CHECK(bench.runner.active() == 0);
+  CHECK(bench.traces->cancelled == 1);
+  CHECK_FALSE(bench.runner.has_work());
 }
 
 TEST_CASE("a cancel ends every choice of the request and no other") {

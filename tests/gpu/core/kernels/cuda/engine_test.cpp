@@ -179,6 +179,7 @@ TEST_CASE("a device that fails in mid-run ends every sequence with an error, and
   step_into(device.subject(), got);
   CHECK(got.at(handle).finish == finish_reason::failed);
   CHECK(got.at(handle).failure == errc::backend_failed);
+  CHECK_FALSE(device.subject().wiped());
 }
 
 } // namespace mayfly::gpu::testing
