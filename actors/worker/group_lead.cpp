@@ -136,6 +136,7 @@ result<void> group_lead::settle() {
     auto const answer = expect_from_rank<messages::rank_settled>(*channel, until);
     if (!answer) fail(answer.failure());
     if (answer && answer->number != settled_) fail({errc::malformed, "a rank settled something else", 0});
+    channel->scrub();
   }
   return failure_;
 }

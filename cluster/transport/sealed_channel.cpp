@@ -5,6 +5,7 @@
 #include "protocol/crypto/initialise.hpp"
 #include "protocol/crypto/random.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -78,6 +79,7 @@ public:
       if (!got) return fail(begin_ == end_ ? got.failure() : within_a_message(got.failure()));
       if (*got == 0) return std::optional<std::span<std::byte const>>{};
       end_ += *got;
+      arrived_end_ = std::max(arrived_end_, end_);
     }
   }
 
@@ -89,7 +91,15 @@ public:
     socket_.shut_down();
   }
 
-  void scrub() noexcept override { drop_last(); }
+  /// Sealed copies go, too: their key is still here.
+  void scrub() noexcept override {
+    drop_last();
+    wipe(arrived_.reveal().data() + end_, arrived_end_ - end_);
+    arrived_end_ = end_;
+    if (unsent_end_ != 0) return;
+    wipe(unsent_.get(), sealed_end_);
+    sealed_end_ = 0;
+  }
 
 private:
   result<void> still_whole() const noexcept {
@@ -120,6 +130,7 @@ private:
     std::memcpy(frame.data(), &length, sizeof length);
     sealer_.seal(frame.first(sizeof length), message, frame.subspan(sizeof length));
     unsent_end_ += frame.size();
+    sealed_end_ = std::max(sealed_end_, unsent_end_);
   }
 
   /// Of the frame at the front, as far as it is known: its length alone, or all of it.
@@ -166,9 +177,11 @@ private:
   std::size_t const unsent_bytes_;
   std::unique_ptr<std::byte[]> unsent_; ///< sealed frames
   std::size_t unsent_begin_ = 0, unsent_end_ = 0;
-  ephemeral_bytes arrived_; ///< sealed frames, the last one taken opened in its place
+  std::size_t sealed_end_ = 0; ///< of what was sealed since the last scrub
+  ephemeral_bytes arrived_;    ///< sealed frames, the last one taken opened in its place
   std::size_t begin_ = 0, end_ = 0;
-  std::span<std::byte> last_; ///< the message that was taken last
+  std::size_t arrived_end_ = 0; ///< of what arrived since the last scrub
+  std::span<std::byte> last_;   ///< the message that was taken last
 };
 
 /// Sends 40 bytes and waits for the peer's: a socket that is new takes them at once.

@@ -14,7 +14,8 @@ import subprocess
 MARK = "cnry"  # leaking_wipe.cpp looks for it
 ID_WIDTHS = {"ids16": "<H", "ids32": "<i", "ids64": "<q"}
 SHARED = "shared"  # anything at all in the memory that ranks share
-FORMS = ("text", "escaped", "base64", *ID_WIDTHS, SHARED)
+COMPUTED = "computed"  # rows of numbers in memory for content
+FORMS = ("text", "escaped", "base64", *ID_WIDTHS, SHARED, COMPUTED)
 
 
 def make(source: random.Random) -> str:

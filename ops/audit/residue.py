@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/processes"), str(ROOT / "ops/audit")]
 
 import canary  # noqa: E402
+import computed  # noqa: E402
 from cluster import TINY_MODEL, Cluster, wait_for  # noqa: E402
 from hosts import two_hosts  # noqa: E402
 from traffic import Traffic  # noqa: E402
@@ -63,8 +64,6 @@ SHORT = (Shape("together"), Shape("split", ("--split",)), Shape("tls", ("--tls",
 FULL = (*SHORT, Shape("small cache", kv_bytes=SMALL_CACHE, share=0.25),
         Shape("lost worker", request_seconds=30, loses="worker", share=0.25),
         Shape("lost rank", RANKS, request_seconds=30, loses="shard", share=0.25))
-# What the ranks of a group share: 1,152 bytes of control (gpu/collective/shared_memory/segment.hpp), then activations.
-SHARED, SHARED_HEAD = "memfd:mayfly-ranks", 1152
 
 
 def leases_closed(cluster):
@@ -153,21 +152,6 @@ def scan(cluster, needles, folder):
     return run_scanner(kept, [*map(str, cluster.pids()), *files_of(cluster)], folder)
 
 
-def shared_left(cluster):
-    """Processes in whose memory that ranks share anything but zeros stands: sums have no words to search for."""
-    found = []
-    for pid in cluster.pids("worker") + cluster.pids("shard"):
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            if SHARED not in line:
-                continue
-            begin, end = (int(address, 16) for address in line.split()[0].split("-"))
-            with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-                memory.seek(begin)
-                if any(memory.read(end - begin)[SHARED_HEAD:]):
-                    found.append(f"{canary.SHARED} {pid}:{SHARED}")
-    return found
-
-
 def run_round(cluster, count, shape, source, stamp):
     """Sends `count` canaries over all paths in turn, then scans. Returns (traffic, findings, bytes)."""
     traffic = Traffic(cluster)
@@ -184,7 +168,7 @@ def run_round(cluster, count, shape, source, stamp):
             planted.flush()
         elsewhere = changed_elsewhere(stamp, cluster)
         found, size = scan(cluster, needles_of(canaries, traffic.outputs), stamp.parent)
-        found += shared_left(cluster)
+        found += computed.left(cluster)
         strays, more = scan_elsewhere(needles_of(canaries, []), elsewhere.communicate()[0], stamp.parent)
         if shape.plants and not any(planted.name in line for line in strays):
             sys.exit("residue: a canary in a file elsewhere was not found: the audit proves nothing of such files")

@@ -42,7 +42,7 @@ public:
   virtual int descriptor() const noexcept = 0;
   /// Fails the channel at both ends at once. Any thread; again does nothing.
   virtual void abort() noexcept = 0;
-  /// Wipes the last message received; nothing else here is in plain.
+  /// Wipes the last message received, and what is left of sealed ones that are under way no more.
   virtual void scrub() noexcept = 0;
 };
 
