@@ -19,10 +19,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <map>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 namespace mayfly::node {
@@ -247,10 +249,19 @@ private:
   void take_seat(control_frame& frame) {
     auto seat = wire::decode<group_seat>(frame.body);
     if (!seat) return;
-    auto offer = wire_group(*seat, std::move(frame.descriptors));
+    auto& wiring = wiring_[seat->model];
+    wiring = {}; // one after the other: the earlier one's peers have left it
+    wiring = std::jthread([this, seat = std::move(*seat), from = std::move(frame.descriptors)]() mutable {
+      join_group(seat, std::move(from));
+    });
+  }
+
+  /// Peers on other hosts may take seconds to answer: on a thread of its own.
+  void join_group(group_seat const& seat, std::vector<owned_descriptor> descriptors) {
+    auto offer = wire_group(seat, std::move(descriptors));
     if (offer) return roles_->take_seat(std::make_shared<actors::group_offer>(std::move(*offer)));
-    event_log("group_not_joined").with("model", seat->model.text()).with("why", in_words(offer.failure()));
-    wish_for_group(seat->model, seat->epoch, {});
+    event_log("group_not_joined").with("model", seat.model.text()).with("why", in_words(offer.failure()));
+    wish_for_group(seat.model, seat.epoch, {});
   }
 
   void leave_group(control_frame const& frame) {
@@ -306,6 +317,7 @@ private:
   std::atomic<bool> ready_{false};
   int signals_ = -1;
   bool stopping_ = false;
+  std::map<name, std::jthread> wiring_; ///< a model's ranks; ends first
 };
 
 } // namespace
