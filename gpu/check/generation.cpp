@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fstream>
 #include <stdexcept>
 
 namespace mayfly::gpu::check {
@@ -163,6 +164,30 @@ void measure_prefill(llama_bench const& on, llama_shape const& shape) {
 /// Recordings of an earlier setting are forgotten where memory comes or goes.
 void forget_recordings(backend& device) { device.release(device.allocate(64), 64); }
 
+/// What the peer, which reads the same file, is to find likely, too.
+void write_answer(paged_engine& subject, std::filesystem::path const& file) {
+  auto const vocabulary = subject.vocabulary_size();
+  auto asked = request_number(0, 32, 8, vocabulary);
+  asked.sampling.logprobs = true;
+  std::vector<token_id> const prompt(asked.prompt.reveal().begin(), asked.prompt.reveal().end());
+  std::vector<sequence_request> requests;
+  requests.push_back(std::move(asked));
+  auto const answer = generate(subject, std::move(requests)).front();
+  std::ofstream out(file);
+  out.precision(9);
+  auto const list = [&](char const* name, auto const& numbers, char const* end) {
+    out << '"' << name << "\": [";
+    for (std::size_t i = 0; i < numbers.size(); ++i) out << (i == 0 ? "" : ", ") << numbers[i];
+    out << ']' << end;
+  };
+  out << '{';
+  list("prompt", prompt, ", ");
+  list("tokens", answer.tokens, ", ");
+  list("logprobs", answer.logprobs, "}");
+  out.close();
+  if (out.fail()) throw std::runtime_error("the model's answer cannot be written");
+}
+
 void run_llama(std::filesystem::path const& folder, double read, double products) {
   bool const real = is_real();
   auto const shape = real ? llama_shape{} : llama_shape{2, 256, 512, 4, 2, 512, 512};
@@ -177,8 +202,8 @@ void run_llama(std::filesystem::path const& folder, double read, double products
   start = steady::now();
   engine_size const size{real ? 2048U : 64U, 64, real ? 1024U : 128U, 4096};
   auto const subject = load_engine(file, std::move(device), size);
-  std::filesystem::remove(file);
   std::fprintf(stderr, "loaded it in %.1f s\n", since(start));
+  write_answer(*subject, folder / "llama-8b-shaped.json");
   llama_bench const on{*subject, size_of(shape), read, products, real};
   for (std::uint32_t const batch : {1U, 8U, 64U})
     measure_decode(on, batch, batch > 32 ? "computed" : "replayed");
