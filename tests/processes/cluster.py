@@ -39,10 +39,13 @@ class Cluster:
 
     A `directory` given is kept."""
 
+    running, last_words = set(), []  # of all clusters: for the report of a test that failed (conftest.py)
+
     def __init__(self, *options, models=(TINY_MODEL,), binary=BINARY, command_prefix=(), ready_within=60, parent=None,
                  directory=None):
         self.directory = Path(directory or tempfile.mkdtemp(prefix="mayfly-test-", dir=parent))
         self.is_kept = directory is not None
+        Cluster.running.add(self)
         self.directory.chmod(0o755)
         self.log = self.directory / "supervisor.log"
         (self.directory / "cluster.json").unlink(missing_ok=True)
@@ -61,6 +64,7 @@ class Cluster:
         except AssertionError:
             text = self.log.read_text()
             self.kill()
+            Cluster.running.discard(self)
             raise AssertionError(f"the cluster did not become ready:\n{text[-4000:]}") from None
 
     def _is_ready(self):
@@ -147,5 +151,14 @@ class Cluster:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
+        if failure is not None:
+            Cluster.last_words.append(self.words())
         self.kill()
+        Cluster.running.discard(self)
+
+    def words(self):
+        """For who looks at a failed test: what this cluster says of itself."""
+        run = subprocess.run([str(self.binary), "status", "--directory", str(self.directory)], capture_output=True, text=True,
+                             timeout=20, check=False)
+        return f"{self.directory}: {run.stdout}{run.stderr}\n{self.log.read_text()[-6000:]}"

@@ -3,6 +3,16 @@ from cluster import SHAPES, Cluster
 from openai import OpenAI
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):  # noqa: ARG001
+    report = yield
+    words, Cluster.last_words[:] = list(Cluster.last_words), []
+    if report.failed and call.when == "call":
+        words += [cluster.words() for cluster in Cluster.running]
+        report.sections += [("a cluster's last words", each) for each in words]
+    return report
+
+
 @pytest.fixture(scope="session", params=SHAPES)
 def cluster(request):
     """One cluster of two workers a shape, shared by the tests that leave it whole."""
