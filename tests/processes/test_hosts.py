@@ -79,7 +79,7 @@ def test_another_hosts_workers_serve_the_cluster(two_hosts, shape):
             wait_for(lambda: ask(first, here)[0] == 200, 10, "every gateway is linked with it too")
             for pid in set(first.pids()) - {first.process.pid}:
                 os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: first.info().get("ready") and first.linked_workers(), 20, "the front is back, and they meet")
+            wait_for(lambda: first.info().get("ready") and first.linked_workers(), 40, "the front is back, and they meet")
             wait_for(lambda: ask(first, here)[0] == 200, 10, "it serves again")
             first.mayfly("keys", "revoke", "host-b")
             wait_for(lambda: not first.linked_workers(), 10, "a revoked host's workers are gone")
