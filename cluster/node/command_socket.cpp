@@ -5,12 +5,10 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <vector>
 
 namespace mayfly::node {
 namespace {
@@ -72,31 +70,40 @@ command_socket::~command_socket() {
   unlink(path_.c_str());
 }
 
+void command_socket::watch(std::vector<pollfd>& watched) const {
+  watched.push_back({listening_, POLLIN, 0});
+  for (auto const& [id, from] : clients_)
+    if (!from.asked) watched.push_back({from.descriptor, POLLIN, 0});
+}
+
 void command_socket::poll(std::function<void(ticket, std::string const&)> const& serve) {
   for (int descriptor = 0;
        (descriptor = accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;)
-    clients_[next_++] = client{descriptor, {}, false, now_ms()};
+    clients_[next_++] = client{descriptor, now_ms()};
   std::vector<ticket> asked;
   for (auto it = clients_.begin(); it != clients_.end();) {
     auto& [id, from] = *it;
     if (!from.asked && read_line(from)) asked.push_back(id);
     bool const late = now_ms() - from.since_ms > (from.asked ? answer_patience_ms : patience_ms);
-    if (late) close(from.descriptor);
-    it = late ? clients_.erase(it) : std::next(it);
+    bool const over = late || (from.left && !from.asked);
+    if (over) close(from.descriptor);
+    it = over ? clients_.erase(it) : std::next(it);
   }
   for (auto id : asked) serve(id, std::string(clients_.at(id).line));
 }
 
 bool command_socket::read_line(client& from) {
   char buffer[512];
-  for (ssize_t got = 0; (got = recv(from.descriptor, buffer, sizeof buffer, 0)) > 0;) {
+  for (;;) {
+    auto const got = recv(from.descriptor, buffer, sizeof buffer, 0);
+    from.left = got == 0;
+    if (got <= 0) return false;
     from.line.append(buffer, static_cast<std::size_t>(got));
     auto const end = from.line.find('\n');
     if (end == std::string::npos && from.line.size() < longest_line) continue;
     from.line.resize(std::min(end, longest_line));
     return from.asked = true;
   }
-  return false;
 }
 
 void command_socket::answer(ticket id, std::string_view text) {

@@ -7,7 +7,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <poll.h>
 #include <string>
+#include <vector>
 
 namespace mayfly::node {
 
@@ -20,7 +22,8 @@ public:
   static result<std::unique_ptr<command_socket>> open(std::filesystem::path const& path);
   ~command_socket();
 
-  int descriptor() const noexcept { return listening_; }
+  /// Appends what to wait for: a new client, or the line of one that is here.
+  void watch(std::vector<pollfd>& watched) const;
 
   /// Takes what has come in; calls `serve` with each whole line. Clients that send nothing for 2 s are
   /// dropped.
@@ -32,9 +35,10 @@ public:
 private:
   struct client {
     int descriptor = -1;
-    std::string line;
-    bool asked = false;
     std::int64_t since_ms = 0;
+    std::string line{};
+    bool asked = false;
+    bool left = false; ///< without a line
   };
   explicit command_socket(std::filesystem::path path, int listening)
       : path_(std::move(path)), listening_(listening) {}

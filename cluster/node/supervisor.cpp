@@ -72,11 +72,12 @@ void supervisor::loop() {
 }
 
 void supervisor::wait_for_events() {
-  std::vector<pollfd> watched{{signals_, POLLIN, 0}, {commands_->descriptor(), POLLIN, 0}};
+  std::vector<pollfd> watched{{signals_, POLLIN, 0}};
   for (auto const& child : children_) {
     watched.push_back({child.process ? child.process->exit_descriptor() : -1, POLLIN, 0});
     watched.push_back({child.process ? child.process->control().descriptor() : -1, POLLIN, 0});
   }
+  commands_->watch(watched);
   poll(watched.data(), watched.size(), 100);
   signalfd_siginfo signal{};
   while (read(signals_, &signal, sizeof signal) == sizeof signal)
@@ -85,7 +86,7 @@ void supervisor::wait_for_events() {
   for (std::size_t index = 0; index < children_.size(); ++index) {
     auto& child = children_[index];
     if (!child.process) continue;
-    if (watched[2 * index + 3].revents != 0) read_control(child);
+    if (watched[2 * index + 2].revents != 0) read_control(child);
     if (auto exit = child.process->reap()) ended(child, *exit);
   }
 }

@@ -55,8 +55,10 @@ class Cluster:
             command += ["--model", str(model)]
         if "--port" not in options:
             options = ("--port", "0", *options)
+        # In this session, not one of its own: Linux shares processors out by sessions (autogroups), and a cluster under
+        # load was seen to keep everything outside its session, the test too, waiting for seconds.
         self.process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=open(self.log, "wb"),
-                                        stderr=subprocess.STDOUT, start_new_session=True)
+                                        stderr=subprocess.STDOUT)
         if ready_within is None:  # it waits for another host
             return
         try:

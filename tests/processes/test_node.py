@@ -26,7 +26,7 @@ class Node:
         file = folder / f"{name}.toml"
         file.write_text(text)
         self.process = subprocess.Popen([str(BINARY), "node", "--config", str(file)], stdin=subprocess.DEVNULL,
-                                        stdout=open(self.log, "wb"), stderr=subprocess.STDOUT, start_new_session=True)
+                                        stdout=open(self.log, "wb"), stderr=subprocess.STDOUT)
 
     def __enter__(self):
         return self
