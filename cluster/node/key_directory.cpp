@@ -35,8 +35,18 @@ std::optional<trusted_key> read_trusted(fs::path const& path) {
 
 } // namespace
 
+/// With the cluster's directory around it: keys are shown and trusted before a cluster first runs.
+result<void> key_directory::make() const {
+  auto const parent = path_.parent_path();
+  if (!parent.empty() && mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST)
+    return error{errc::io, "the cluster's directory could not be made: its parent must exist", errno};
+  if (mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST)
+    return error{errc::io, "the directory of keys could not be made", errno};
+  return {};
+}
+
 result<ephemeral_bytes> key_directory::secret(std::string_view file) const {
-  mkdir(path_.c_str(), 0700);
+  if (auto made = make(); !made) return made.failure();
   auto const path = path_ / file;
   if (!fs::exists(path)) {
     auto made = crypto::random_bytes(key_bytes);
@@ -91,6 +101,7 @@ result<void> key_directory::trust(name const& label, std::string_view hexadecima
   if (is_own(key))
     return error{errc::configuration, "that is this host's own key: give the other host's `mayfly keys show`",
                  0};
+  if (auto made = make(); !made) return made;
   auto const directory = path_ / "trusted";
   std::error_code problem;
   fs::create_directories(directory, problem);

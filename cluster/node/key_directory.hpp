@@ -38,6 +38,7 @@ public:
   result<void> revoke(name const& label) const;
 
 private:
+  result<void> make() const;
   bool is_own(messages::bytes32 const& key) const;
   std::filesystem::path path_;
 };

@@ -75,11 +75,9 @@ void supervisor::form_groups() {
       continue;
     }
     auto const offered = offer_seats(place.first, place.second, *epoch);
-    event_log(offered ? literal("group_formed") : literal("group_not_formed"))
-        .with("model", place.second.text())
-        .with("epoch", *epoch)
-        .with("ranks", group.ranks())
-        .with("errno", offered ? 0 : offered.failure().number);
+    event_log event(offered ? literal("group_formed") : literal("group_not_formed"));
+    event.with("model", place.second.text()).with("epoch", *epoch).with("ranks", group.ranks());
+    if (!offered) event.with("why", in_words(offered.failure()));
     for (std::uint32_t rank = 0; !offered && rank < group.ranks(); ++rank) group.wants(rank, now);
   }
 }

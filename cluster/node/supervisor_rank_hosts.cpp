@@ -182,13 +182,13 @@ void supervisor::seat_ranks(rank_connection& met) {
                 met.meeting.nodes.size() == configuration_.tensor_parallel;
   for (std::size_t index = 0; stands && index < ranks.size(); ++index)
     stands = ranks[index]->process && ranks[index]->member.node == met.meeting.nodes[first + index];
-  event_log(stands ? literal("group_formed") : literal("group_not_formed"))
-      .with("model", met.meeting.model.text())
-      .with("epoch", met.meeting.epoch)
-      .with("ranks", configuration_.tensor_parallel)
-      .with("why", stands       ? ""
-                   : !met.seats ? in_words(met.seats.failure())
-                                : "a rank was lost meanwhile");
+  {
+    event_log event(stands ? literal("group_formed") : literal("group_not_formed"));
+    event.with("model", met.meeting.model.text())
+        .with("epoch", met.meeting.epoch)
+        .with("ranks", configuration_.tensor_parallel);
+    if (!stands) event.with("why", met.seats ? "a rank was lost meanwhile" : in_words(met.seats.failure()));
+  }
   group.seated = true; // so that parting says so to the ranks and the hosts
   if (!stands) {
     part_from(met.meeting.model, group);

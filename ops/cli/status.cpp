@@ -1,6 +1,7 @@
 // `mayfly status`: what operations knows, for a person or as JSON.
 #include "cluster/node/command_socket.hpp"
 #include "ops/cli/cluster_access.hpp"
+#include "ops/cli/table.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -49,15 +50,15 @@ std::string lasting(double milliseconds) {
 }
 
 void print_processes(json::object const& status) {
-  std::printf("%-12s %-17s %-9s %-11s %-14s %s\n", "PROCESS", "NODE", "PID", "STATE", "UP", "RESTARTS");
+  table processes{"PROCESS", "NODE", ">PID", "STATE", "UP", ">RESTARTS"};
   for (auto const& entry : array_in(status, "processes")) {
     auto const& process = entry.get_object();
     auto const up = number_in(process, "up_ms");
-    std::printf("%-12s %-17s %-9.0f %-11s %-14s %.0f\n", text_of(process, "role").c_str(),
-                text_of(process, "node").c_str(), number_in(process, "pid"),
-                text_of(process, "state").c_str(), up > 0 ? lasting(up).c_str() : "",
-                number_in(process, "restarts"));
+    processes.add({text_of(process, "role"), text_of(process, "node"), decimal(number_in(process, "pid")),
+                   text_of(process, "state"), up > 0 ? lasting(up) : "",
+                   decimal(number_in(process, "restarts"))});
   }
+  std::cout << processes.text();
 }
 
 /// A host that joins another's cluster: that host's operator must trust it.
@@ -73,17 +74,8 @@ void print_join(json::object const& join) {
               << text_of(join, "key") << '\n';
 }
 
-double mebibytes(json::object const& figures, char const* key) { return number_in(figures, key) / (1 << 20); }
-
-std::string model_text(json::object const& model, std::string const& backend) {
-  char text[256];
-  auto const blocks = number_in(model, "kv_blocks");
-  std::snprintf(
-      text, sizeof text, "%-32s %-14s %5.0f %7.0f %6.0f%% %9.1f %9.1f %9.0f", text_of(model, "model").c_str(),
-      backend.c_str(), number_in(model, "running"), number_in(model, "waiting"),
-      blocks > 0 ? 100 * (1 - number_in(model, "kv_blocks_free") / blocks) : 0,
-      mebibytes(model, "weight_bytes"), mebibytes(model, "kv_bytes"), mebibytes(model, "device_bytes"));
-  return text;
+std::string mebibytes(json::object const& figures, char const* key) {
+  return decimal(number_in(figures, key) / (1 << 20), 1);
 }
 
 bool is_linked(json::object const& node) {
@@ -91,33 +83,34 @@ bool is_linked(json::object const& node) {
   return linked != nullptr && *linked == json::value(true);
 }
 
-void print_worker(json::object const& node) {
+void add_worker(table& workers, json::object const& node) {
   auto const id = text_of(node, "node");
   auto const& worker = object_in(node, "worker");
-  if (!is_linked(node)) {
-    std::printf("%-17s lost %s ago\n", id.c_str(), lasting(number_in(node, "lost_ms")).c_str());
-    return;
+  if (!is_linked(node)) return workers.add({id, "lost " + lasting(number_in(node, "lost_ms")) + " ago"});
+  if (worker.empty()) return workers.add({id, "has not reported yet"});
+  for (auto const& entry : array_in(worker, "models")) {
+    auto const& model = entry.get_object();
+    auto const blocks = number_in(model, "kv_blocks");
+    auto const used = blocks > 0 ? 100 * (1 - number_in(model, "kv_blocks_free") / blocks) : 0;
+    workers.add({id, text_of(model, "model"), text_of(worker, "backend"),
+                 decimal(number_in(model, "running")), decimal(number_in(model, "waiting")),
+                 decimal(used) + "%", mebibytes(model, "weight_bytes"), mebibytes(model, "kv_bytes"),
+                 mebibytes(model, "device_bytes"), mebibytes(worker, "resident_bytes")});
   }
-  if (worker.empty()) std::printf("%-17s has not reported yet\n", id.c_str());
-  for (auto const& model : array_in(worker, "models"))
-    std::printf("%-17s %s %9.0f\n", id.c_str(),
-                model_text(model.get_object(), text_of(worker, "backend")).c_str(),
-                mebibytes(worker, "resident_bytes"));
 }
 
 void print_workers(json::object const& cluster) {
-  std::printf("\n%-17s %-32s %-14s %5s %7s %7s %9s %9s %9s %9s\n", "WORKER", "MODEL", "BACKEND", "RUNS",
-              "WAITS", "KV", "WTS MiB", "KV MiB", "DEV MiB", "RES MiB");
-  bool any = false;
+  table workers{"WORKER", "MODEL",    "BACKEND", ">RUNS",    ">WAITS",
+                ">KV",    ">WTS MiB", ">KV MiB", ">DEV MiB", ">RES MiB"};
   for (auto const& entry : array_in(cluster, "nodes")) {
     auto const& node = entry.get_object();
-    if (joined(array_in(node, "roles")).find("worker") == std::string::npos) continue;
-    any = true;
-    print_worker(node);
+    if (joined(array_in(node, "roles")).find("worker") != std::string::npos) add_worker(workers, node);
   }
-  if (!any)
-    std::printf("none linked: what is asked is refused until one is (of this host, or by `mayfly up --join` "
-                "of another)\n");
+  std::cout << '\n' << workers.text();
+  if (workers.empty())
+    std::cout
+        << "none linked: what is asked is refused until one is (of this host, or by `mayfly up --join` of "
+           "another)\n";
 }
 
 /// One line a rank, groups by model and rank 0's node; a rank that waits for its group has none.
@@ -139,22 +132,22 @@ void print_groups(json::object const& cluster) {
   std::ranges::sort(lines, {}, [](line const& one) {
     return std::tuple(one.model, one.leader, number_in(*one.rank, "rank"));
   });
-  std::printf("\n%-32s %-6s %-17s %-14s %-9s %6s %9s %9s %9s %9s\n", "GROUP OF RANKS", "RANK", "NODE",
-              "CARRIER", "STATE", "EPOCH", "WTS MiB", "KV MiB", "DEV MiB", "RES MiB");
+  table groups{"GROUP OF RANKS", "RANK",     "NODE",    "CARRIER",  "STATE",
+               ">EPOCH",         ">WTS MiB", ">KV MiB", ">DEV MiB", ">RES MiB"};
   bool in_clear = false;
   for (auto const& one : lines) {
     auto const& rank = *one.rank;
     auto const* formed = rank.if_contains("formed");
-    std::printf("%-32s %.0f/%-4.0f %-17s %-14s %-9s %6.0f %9.1f %9.1f %9.0f %9.0f\n", one.model.c_str(),
-                number_in(rank, "rank"), number_in(rank, "ranks"), one.node.c_str(),
-                text_of(rank, "carrier").c_str(),
-                formed != nullptr && *formed == json::value(true) ? "formed" : "waiting",
-                number_in(rank, "epoch"), mebibytes(rank, "weight_bytes"), mebibytes(rank, "kv_bytes"),
-                mebibytes(rank, "device_bytes"), mebibytes(rank, "resident_bytes"));
+    groups.add(
+        {one.model, decimal(number_in(rank, "rank")) + "/" + decimal(number_in(rank, "ranks")), one.node,
+         text_of(rank, "carrier"), formed != nullptr && *formed == json::value(true) ? "formed" : "waiting",
+         decimal(number_in(rank, "epoch")), mebibytes(rank, "weight_bytes"), mebibytes(rank, "kv_bytes"),
+         mebibytes(rank, "device_bytes"), mebibytes(rank, "resident_bytes")});
     auto const* const clear = rank.if_contains("allow_unencrypted_nccl");
     in_clear = in_clear || (clear != nullptr && *clear == json::value(true));
   }
-  if (in_clear) std::printf("allow_unencrypted_nccl is on: ranks' sums may cross hosts in clear\n");
+  std::cout << '\n' << groups.text();
+  if (in_clear) std::cout << "allow_unencrypted_nccl is on: ranks' sums may cross hosts in clear\n";
 }
 
 /// How long the process of a node has run; 0 where another host runs it.

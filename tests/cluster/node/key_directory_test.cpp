@@ -32,6 +32,24 @@ TEST_CASE("a host's own keys are made once and stay") {
   CHECK(first->public_key == second->public_key);
 }
 
+TEST_CASE("keys are shown and trusted before a cluster first ran in its directory") {
+  temporary_directory const parent;
+  for (auto const* const cluster : {"shown", "trusting"}) {
+    auto const directory = parent.path / cluster;
+    key_directory const keys(directory / "keys");
+    if (std::string_view(cluster) == "shown")
+      CHECK(keys.supervisor_keys());
+    else
+      CHECK(keys.trust(*name::parse("host-b"), std::string(64, 'a')));
+    struct stat found{};
+    REQUIRE(stat((directory / "keys").c_str(), &found) == 0);
+    CHECK((found.st_mode & 0777) == 0700);
+  }
+  auto const nowhere = key_directory(parent.path / "no" / "such" / "keys").supervisor_keys();
+  REQUIRE_FALSE(nowhere);
+  CHECK(nowhere.failure().code == errc::io);
+}
+
 TEST_CASE("a secret key file has mode 0600, and a looser one is refused") {
   temporary_directory const directory;
   key_directory const keys(directory.path);
